@@ -1,0 +1,34 @@
+import type { AdmissionActivities, ControlActivities, HostActivities } from '../contract/activities.ts';
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { Definition } from '../contract/definition.ts';
+import type { Host } from '../host/host.ts';
+import { failingClearly } from './failures.ts';
+import { resolveTemplate } from './resolve-template.ts';
+import { runProcess } from './run-process.ts';
+import { signalProcess, stopProcess } from './stop-process.ts';
+
+export interface ActivityDeps {
+  hostId: string;
+  host: Host;
+  /** Checks shape and signature of an input and puts it together with its template; throws errors of the table. */
+  define: (input: AgentInput) => Promise<Definition>;
+  /** Shuts the daemon down for good, because of this agent. */
+  failStop: (agentId: string, reason: string) => Promise<void>;
+}
+
+/** All activities, by the task queue that they are polled on. */
+export function createActivities(deps: ActivityDeps): {
+  admission: AdmissionActivities;
+  host: HostActivities;
+  control: ControlActivities;
+} {
+  return {
+    admission: { resolveTemplate: failingClearly((request) => resolveTemplate(deps, request)) },
+    host: { runProcess: failingClearly((request) => runProcess(deps, request)) },
+    control: {
+      stopProcess: failingClearly((request) => stopProcess(deps, request)),
+      signalProcess: failingClearly((request) => signalProcess(deps, request)),
+      failStop: failingClearly(({ agent_id, reason }) => deps.failStop(agent_id, reason)),
+    },
+  };
+}

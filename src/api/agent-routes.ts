@@ -1,0 +1,119 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { CodedError } from '../contract/errors.ts';
+import type { CommandResult } from '../service/commands.ts';
+import { CommandLimit } from './command-limit.ts';
+import type { ApiDeps } from './deps.ts';
+import { agentPath, duration, flag, wait, whole } from './query.ts';
+import { callOf } from './request-context.ts';
+
+const grace = { grace: duration.optional() };
+const stopQuery = z.strictObject({ wait, ...grace });
+const deleteQuery = z.strictObject({ wait, ...grace, purge: flag });
+const startQuery = z.strictObject({ wait });
+const listQuery = z.strictObject({
+  state: z.string().max(32).optional(),
+  template_id: z.string().max(200).optional(),
+  label: z.union([z.string(), z.array(z.string())], { error: 'must be name=value or name' }).optional(),
+});
+const historyQuery = z.strictObject({
+  limit: whole(1, 1000).default(100),
+  before: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+});
+const noQuery = z.strictObject({});
+/** Commands take their options from the query, so a body would be a misunderstanding; an empty object is none. */
+const noBody = z.strictObject({}, { error: 'takes no body' }).nullish();
+const signalBody = z.strictObject({ name: z.string().max(32) });
+
+export function agentRoutes(deps: ApiDeps): FastifyPluginCallbackZod {
+  const { orchestrator } = deps;
+  const limit = new CommandLimit(deps.commandLimit);
+  const limited = async (request: FastifyRequest): Promise<void> => {
+    limit.take((request.params as { agent_id: string }).agent_id);
+  };
+
+  return (app, _options, done) => {
+    app.post('/agents', { schema: { querystring: startQuery } }, async (request, reply) => {
+      const input = deps.parseAgentInput(request.body);
+      limit.take(input.agent_id);
+      const { until, waitMs } = request.query.wait;
+      const { settled, agent } = await orchestrator.create(callOf(request), input, { wait: until, waitMs });
+      reply.header('location', `/agents/${input.agent_id}`);
+      return reply.code(settled ? 201 : 202).send({ ...agent, settled });
+    });
+
+    app.get('/agents', { schema: { querystring: listQuery } }, async (request) => {
+      const { state, template_id, label } = request.query;
+      const filter = {
+        ...(state === undefined ? {} : { state }),
+        ...(template_id === undefined ? {} : { template_id }),
+        labels: label === undefined ? [] : [label].flat(),
+      };
+      return { agents: await orchestrator.list(callOf(request), filter) };
+    });
+
+    const path = { params: agentPath };
+    app.get('/agents/:agent_id', { schema: { ...path, querystring: noQuery } }, (request) =>
+      orchestrator.get(callOf(request), request.params.agent_id),
+    );
+
+    const deletion = { schema: { ...path, querystring: deleteQuery, body: noBody }, preHandler: limited };
+    app.delete('/agents/:agent_id', deletion, async (request, reply) => {
+      const { purge, ...query } = request.query;
+      const result = await orchestrator.remove(callOf(request), request.params.agent_id, { ...options(query), purge });
+      return sendResult(reply, result);
+    });
+
+    const stop = { schema: { ...path, querystring: stopQuery, body: noBody }, preHandler: limited };
+    app.post('/agents/:agent_id/stop', stop, async (request, reply) =>
+      sendResult(reply, await orchestrator.stop(callOf(request), request.params.agent_id, options(request.query))),
+    );
+
+    const start = { schema: { ...path, querystring: startQuery, body: noBody }, preHandler: limited };
+    for (const verb of ['start', 'restart'] as const) {
+      app.post(`/agents/:agent_id/${verb}`, start, async (request, reply) =>
+        sendResult(reply, await orchestrator[verb](callOf(request), request.params.agent_id, options(request.query))),
+      );
+    }
+
+    const signal = { schema: { ...path, querystring: noQuery, body: signalBody }, preHandler: limited };
+    app.post('/agents/:agent_id/signal', signal, async (request, reply) => {
+      const { agent_id } = request.params;
+      const { revision } = await orchestrator.signal(callOf(request), agent_id, request.body.name);
+      return reply.code(202).send({ agent_id, revision });
+    });
+
+    const history = { schema: { ...path, querystring: historyQuery } };
+    app.get('/agents/:agent_id/history', history, async (request) => {
+      const { limit: count, before } = request.query;
+      const page = { limit: count, ...(before === undefined ? {} : { before }) };
+      const entries = await orchestrator.history(callOf(request), request.params.agent_id, page);
+      const oldest = entries.at(-1)?.id;
+      // A full page may have been the last one; then the next is empty.
+      return { entries, next_before: entries.length === count && oldest !== undefined ? oldest : null };
+    });
+    done();
+  };
+}
+
+function options({
+  wait: { until, waitMs },
+  grace: given,
+}: {
+  wait: z.output<typeof wait>;
+  grace?: string | undefined;
+}) {
+  return { waitMs: until === 'accepted' ? 0 : waitMs, ...(given === undefined ? {} : { grace: given }) };
+}
+
+/** 200 when what was asked for has come about, else 202 with what holds now and why. */
+function sendResult(reply: FastifyReply, { agent, ...result }: CommandResult): FastifyReply {
+  const { agent_id, settled, note } = result;
+  const body = agent === null ? { agent_id, settled, deleted: settled } : { ...agent, settled };
+  return reply.code(settled ? 200 : 202).send(note === undefined ? body : { ...body, note });
+}
+
+export function checkAdmin(request: FastifyRequest, what: string): void {
+  if (callOf(request).caller.kind !== 'admin') throw new CodedError('FORBIDDEN', `Only the admin token may ${what}`);
+}

@@ -1,0 +1,135 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { CodedError, ERRORS } from '../contract/errors.ts';
+import { agentRoutes } from './agent-routes.ts';
+import { authenticate } from './authentication.ts';
+import { checkHost, checkOrigin } from './caller-origin.ts';
+import { daemonRoutes } from './daemon-routes.ts';
+import type { ApiDeps } from './deps.ts';
+import { errorBody, errorHandler, notFoundHandler } from './error-reply.ts';
+import { logRoute } from './log-route.ts';
+import { healthRoute, metricsRoute } from './probe-routes.ts';
+import { endWaitsEarly, logRequests, requestIdOf } from './request-context.ts';
+import { checkText } from './request-text.ts';
+
+const BODY_LIMIT_BYTES = 256 * 1024;
+/** How long requests under way may take to answer once the server closes. */
+const DRAIN_MS = 2000;
+
+/** The REST API, with health and metrics on it too. It listens by `listen`; tests use `inject`. */
+export function buildApi(deps: ApiDeps): FastifyInstance {
+  const app = createApp(deps.log.child({ part: 'api' }));
+  logRequests(app, deps.log.child({ part: 'api' }));
+  app.addHook('onResponse', async (request, reply) => {
+    const labels = {
+      method: request.method,
+      route: request.routeOptions.url ?? 'none',
+      status: String(reply.statusCode),
+    };
+    deps.metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000);
+  });
+  guard(app, deps);
+  app.register(agentRoutes(deps));
+  app.register(logRoute(deps));
+  app.register(daemonRoutes(deps));
+  app.register(healthRoute(deps));
+  app.register(metricsRoute(deps));
+  return app;
+}
+
+/** `/healthz` alone, for a port of its own. */
+export function buildHealthApp(deps: Pick<ApiDeps, 'fleet' | 'temporal' | 'log'>): FastifyInstance {
+  return createProbeApp(deps.log, healthRoute(deps));
+}
+
+/** `/metrics` alone, for a port of its own. */
+export function buildMetricsApp(deps: Pick<ApiDeps, 'metrics' | 'log'>): FastifyInstance {
+  return createProbeApp(deps.log, metricsRoute(deps));
+}
+
+function createProbeApp(log: Logger, route: FastifyPluginCallback): FastifyInstance {
+  const app = createApp(log.child({ part: 'probes' }));
+  app.register(route);
+  return app;
+}
+
+function createApp(log: Logger): FastifyInstance {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT_BYTES,
+    // From the first byte of a request to its last. What is sent back may take as long as it likes.
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5000,
+    http: { headersTimeout: 10_000 },
+    forceCloseConnections: true,
+    genReqId: requestIdOf,
+    requestIdHeader: false,
+    routerOptions: { maxParamLength: 500 },
+    frameworkErrors: (error, request, reply) => {
+      request.refusal = null;
+      errorHandler(error, request, reply.header('x-request-id', request.id));
+    },
+    clientErrorHandler: answerMalformed,
+  });
+  app.decorateRequest('caller', null);
+  app.decorateRequest('gone', null);
+  app.decorateRequest('refusal', null);
+  app.setValidatorCompiler(validatorCompiler);
+  app.setErrorHandler(errorHandler);
+  app.setNotFoundHandler(notFoundHandler);
+  onlyJson(app);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  endWaitsEarly(app, DRAIN_MS);
+  return app;
+}
+
+/** Host, Origin, token, phase: in this order, before a byte of the body is read. */
+function guard(app: FastifyInstance, { auth, daemon, allowedHosts }: ApiDeps): void {
+  app.addHook('onRequest', async (request) => {
+    const { host, origin, authorization } = request.headers;
+    if (request.routeOptions.config.open !== true) {
+      checkHost(host, allowedHosts);
+      checkOrigin(origin, host);
+      request.caller = authenticate(authorization, auth);
+    }
+    const changes = request.method !== 'GET' && request.method !== 'HEAD' && request.routeOptions.url !== '/shutdown';
+    if (changes && daemon.facts().phase === 'shutdown')
+      throw new CodedError('SHUTTING_DOWN', 'The daemon is going down');
+  });
+}
+
+/** One content type. An empty body is none, whatever the header says. */
+function onlyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return done(null, undefined);
+    return parse(request, body as string, (error, value) => {
+      if (error) return done(error);
+      try {
+        checkText(value);
+        done(null, value);
+      } catch (refusal) {
+        done(refusal as Error);
+      }
+    });
+  });
+}
+
+/** What is not even HTTP has no request, so no hook and no log line; it gets the same shape all the same. */
+function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const why =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 'its headers are larger than 16 KiB'
+      : `it is not valid HTTP (${error.code ?? error.message})`;
+  const refusal = new CodedError('INVALID_REQUEST', `Cannot read the request: ${why}`);
+  const body = JSON.stringify(errorBody(refusal, 'none'));
+  const head = `HTTP/1.1 ${ERRORS.INVALID_REQUEST.status} Bad Request\r\nContent-Type: application/json; charset=utf-8`;
+  socket.end(`${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+}

@@ -1,0 +1,45 @@
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { AgentView } from '../contract/agent-view.ts';
+import type { DaemonView } from '../contract/daemon-view.ts';
+import { checkAdmin } from './agent-routes.ts';
+import type { ApiDeps } from './deps.ts';
+import { flag } from './query.ts';
+import { callOf } from './request-context.ts';
+
+/** The daemon itself: what it is and does, and its end. */
+export function daemonRoutes({ orchestrator, daemon, fleet, temporal }: ApiDeps): FastifyPluginCallbackZod {
+  return (app, _options, done) => {
+    app.get('/status', { schema: { querystring: z.strictObject({}) } }, async (request): Promise<DaemonView> => {
+      const facts = daemon.facts();
+      return {
+        ...facts,
+        uptime_s: Math.max(0, Math.round((Date.now() - Date.parse(facts.started_at)) / 1000)),
+        temporal: { ...facts.temporal, reachable: temporal.reachable() },
+        agents: countAgents(await orchestrator.list(callOf(request))),
+        critical_down: fleet.criticalDown(),
+      };
+    });
+
+    const schema = { querystring: z.strictObject({ keep_agents: flag }), body: z.strictObject({}).nullish() };
+    app.post('/shutdown', { schema }, async (request, reply) => {
+      checkAdmin(request, 'shut the daemon down');
+      const keepAgents = request.query.keep_agents;
+      const agents = await orchestrator.list(callOf(request));
+      // The daemon closes this very server: it may, once the answer is out or its reader gone.
+      reply.raw.once('close', () => daemon.shutdown({ keepAgents }));
+      return reply.code(202).send({
+        pid: daemon.facts().pid,
+        keep_agents: keepAgents,
+        live_agents: agents.filter((agent) => agent.pid !== null).map((agent) => agent.agent_id),
+      });
+    });
+    done();
+  };
+}
+
+function countAgents(agents: AgentView[]): DaemonView['agents'] {
+  const by_state: DaemonView['agents']['by_state'] = {};
+  for (const { state } of agents) by_state[state] = (by_state[state] ?? 0) + 1;
+  return { total: agents.length, by_state };
+}

@@ -1,0 +1,47 @@
+import type { Logger } from 'pino';
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { DaemonFacts } from '../contract/daemon-view.ts';
+import type { AgentCaller } from '../service/caller.ts';
+import type { Orchestrator } from '../service/orchestrator.ts';
+import type { TemporalLink } from '../service/temporal-link.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface ApiDeps {
+  orchestrator: Pick<
+    Orchestrator,
+    'create' | 'list' | 'get' | 'start' | 'stop' | 'restart' | 'remove' | 'signal' | 'logs' | 'followLogs' | 'history'
+  >;
+  auth: Auth;
+  daemon: DaemonControl;
+  fleet: FleetHealth;
+  temporal: TemporalLink;
+  metrics: Metrics;
+  /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
+  parseAgentInput: (body: unknown) => AgentInput;
+  log: Logger;
+  /** Names, besides those of the loopback, under which the API may be called: `Host` headers without port. */
+  allowedHosts?: readonly string[];
+  /** How many commands an agent bears. @default 10 a second, 50 at once */
+  commandLimit?: { perSecond: number; burst: number };
+}
+
+export interface Auth {
+  adminToken: string;
+  /** Where the admin token is, for whoever is refused. */
+  tokenFile: string;
+  /** Whose token it is; undefined if its signature does not hold. Whether the process still lives is not asked here. */
+  verifyAgentToken: (token: string) => Omit<AgentCaller, 'kind'> | undefined;
+}
+
+export interface DaemonControl {
+  facts(): DaemonFacts;
+  /** Called once the request for it has been answered. Returns at once; the process ends when all is down. */
+  shutdown(options: { keepAgents: boolean }): void;
+}
+
+/** The live table of the host. Read at every probe: neither a database nor Temporal may stand behind it. */
+export interface FleetHealth {
+  /** Critical agents that are not up, also before they ever were. */
+  criticalDown(): { agent_id: string; reason: string }[];
+  states(): { agent_id: string; up: boolean }[];
+}

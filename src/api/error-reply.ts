@@ -1,0 +1,103 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { CodedError, codeOf, ERRORS, type ErrorBody, type ErrorCode } from '../contract/errors.ts';
+
+/** How long to wait where nobody knows better, in seconds. */
+const RETRY_AFTER_S = 2;
+
+/** Every refusal has one shape and a code of the table; what is not foreseen is a 500 that tells nothing but its request id. */
+export function errorHandler(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const coded = codedError(error, request);
+  const kind = ERRORS[coded.code];
+  if (kind.status === 500) request.log.error({ err: error, request_id: request.id }, 'request failed unexpectedly');
+  if (coded.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer');
+  if (kind.status === 429 || kind.status === 503) reply.header('retry-after', retryAfterS(coded));
+  request.refusal = coded.code;
+  return reply.code(kind.status).send(errorBody(coded, request.id));
+}
+
+export function notFoundHandler(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const path = request.url.split('?', 1)[0] ?? '';
+  return errorHandler(
+    new CodedError('ROUTE_NOT_FOUND', `There is no ${request.method} ${path.slice(0, 200)}`),
+    request,
+    reply,
+  );
+}
+
+export function errorBody(error: CodedError, requestId: string): ErrorBody {
+  const { code, message, remedy, details } = error;
+  return {
+    error: { code, message, remedy, ...(Object.keys(details).length > 0 ? { details } : {}), request_id: requestId },
+  };
+}
+
+function codedError(error: unknown, request: FastifyRequest): CodedError {
+  if (error instanceof CodedError) return error;
+  const own = codeOf(error);
+  if (own !== undefined) return new CodedError(own, (error as Error).message, {}, error);
+  const raised = error as Partial<FastifyError> | null;
+  if (raised?.validation) return validationError(raised, request);
+  return new CodedError(...fromFastify(raised), {}, error);
+}
+
+function fromFastify(raised: Partial<FastifyError> | null): [ErrorCode, string] {
+  switch (raised?.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return ['PAYLOAD_TOO_LARGE', 'The body is larger than 256 KiB'];
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return ['UNSUPPORTED_MEDIA_TYPE', 'The body must come with Content-Type: application/json'];
+    case 'FST_ERR_BAD_URL':
+      return ['INVALID_REQUEST', 'The path of the URL is not valid percent-encoding'];
+  }
+  const status = raised?.statusCode ?? 500;
+  if (status === 503) return ['SHUTTING_DOWN', 'The daemon is going down'];
+  if (status >= 400 && status < 500)
+    return ['INVALID_REQUEST', `Cannot read the request: ${raised?.message ?? 'unknown error'}`];
+  return ['INTERNAL', 'Something went wrong that should not have'];
+}
+
+/** Names the field, what is wrong with it and what was given. */
+function validationError(raised: Partial<FastifyError>, request: FastifyRequest): CodedError {
+  const issue = raised.validation?.[0];
+  const where = raised.validationContext ?? 'body';
+  const path = (issue?.instancePath ?? '').split('/').filter((part) => part !== '');
+  const given = path.reduce<unknown>(
+    (value, part) => (value as Record<string, unknown> | undefined)?.[part],
+    request[where as 'query'],
+  );
+  const field = path.join('.') || where;
+  const shown = path.length === 0 ? '' : `; the value is ${show(given)}`;
+  return new CodedError(
+    'INVALID_REQUEST',
+    `"${field}" of the ${PLACE[where] ?? where}: ${issue?.message ?? 'is not valid'}${shown}`,
+    {
+      field,
+      ...(path.length === 0 ? {} : { value: show(given) }),
+    },
+  );
+}
+
+const PLACE: Record<string, string> = { querystring: 'query', params: 'path' };
+
+function show(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const text =
+    typeof value === 'object' && value !== null
+      ? Array.isArray(value)
+        ? 'a list'
+        : 'an object'
+      : JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+function retryAfterS(error: CodedError): number {
+  const ms = error.details['retry_after_ms'];
+  return typeof ms === 'number' ? Math.max(1, Math.ceil(ms / 1000)) : RETRY_AFTER_S;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The code it was refused with. */
+    refusal: ErrorCode | null;
+  }
+}

@@ -1,0 +1,99 @@
+import Table from 'cli-table3';
+import colors from 'picocolors';
+import type { AgentView, PublicState } from '../contract/agent-view.ts';
+import { ERRORS, type CodedError } from '../contract/errors.ts';
+import { describeMs } from '../domain/restart-policy.ts';
+
+const COLOR_OF_STATE: Record<PublicState, (text: string) => string> = {
+  pending: colors.cyan,
+  starting: colors.cyan,
+  running: colors.green,
+  unready: colors.yellow,
+  stopping: colors.yellow,
+  stopped: colors.dim,
+  backoff: colors.yellow,
+  completed: colors.dim,
+  disabled: colors.red,
+};
+
+/** Prints the answer: as JSON for programs, else as people read it. */
+export function print(json: boolean, answer: unknown, human: () => string): void {
+  process.stdout.write(`${json ? JSON.stringify(answer, null, 2) : human()}\n`);
+}
+
+export function printError(error: CodedError, json: boolean): void {
+  const { code, message, details } = error;
+  const { remedy } = ERRORS[code];
+  if (json) {
+    process.stderr.write(`${JSON.stringify({ error: { code, message, remedy, details } })}\n`);
+    return;
+  }
+  const id = details['request_id'];
+  const trace = code === 'INTERNAL' && typeof id === 'string' ? `\n  ${colors.dim(`request_id ${id}`)}` : '';
+  process.stderr.write(`${colors.red(code)} ${message}\n  ${remedy}${trace}\n`);
+}
+
+export function table(head: string[], rows: string[][]): string {
+  const made = new Table({
+    head: head.map((text) => colors.bold(text)),
+    chars: NO_LINES,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  });
+  made.push(...rows);
+  // Cells are padded to their column; at the end of a line that is only noise.
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+const PARTS = [
+  'top',
+  'top-mid',
+  'top-left',
+  'top-right',
+  'bottom',
+  'bottom-mid',
+  'bottom-left',
+  'bottom-right',
+] as const;
+const MORE = ['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'] as const;
+const NO_LINES = Object.fromEntries([...PARTS, ...MORE].map((part) => [part, '']));
+
+export function agentTable(agents: AgentView[]): string {
+  if (agents.length === 0) return 'No agents';
+  const rows = agents.map((agent) => [
+    agent.agent_id,
+    stateText(agent.state),
+    agent.pid === null ? '-' : String(agent.pid),
+    String(agent.generation),
+    String(agent.restarts),
+    agent.started_at === null ? '-' : since(agent.started_at),
+    agent.template_id ?? '-',
+    shorten(agent.reason, 70),
+  ]);
+  const stale = agents.some((agent) => agent.stale)
+    ? `\n${colors.yellow('Temporal is away: this may have been overtaken')}`
+    : '';
+  return table(['AGENT', 'STATE', 'PID', 'GEN', 'RESTARTS', 'UP', 'TEMPLATE', 'REASON'], rows) + stale;
+}
+
+/** `worker is running, pid 4711, generation 2` */
+export function agentLine(agent: AgentView): string {
+  const pid = agent.pid === null ? '' : `, pid ${agent.pid}`;
+  return `${colors.bold(agent.agent_id)} is ${stateText(agent.state)}${pid}, generation ${agent.generation}: ${agent.reason}`;
+}
+
+export function stateText(state: PublicState): string {
+  return COLOR_OF_STATE[state](state);
+}
+
+export function since(iso: string): string {
+  return describeMs(Math.max(0, Math.round((Date.now() - Date.parse(iso)) / 1000)) * 1000);
+}
+
+export function shorten(text: string, characters: number): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length > characters ? `${line.slice(0, characters - 1)}…` : line;
+}

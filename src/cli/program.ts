@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addAgentCommands } from './agent-commands.ts';
+import { addDaemonCommands } from './daemon-commands.ts';
+
+const EXAMPLES = `
+Examples:
+  openstarry-daemon start                                      run with ./openstarry.yaml, or the quickstart
+  openstarry-daemon status
+  openstarry-daemon agents spawn w1 --template DataAnalystAgent_v1 --task "Summarise the logs"
+  openstarry-daemon agents logs -f w1
+  openstarry-daemon stop
+
+Environment:
+  OPENSTARRY_HOME   the state directory, ~/.openstarry by default
+
+Exit codes: 0 done, 2 wrong use, 3 not found or not running, 4 not allowed, 5 conflict, 6 cannot work, 7 try again later,
+78 fail-stop. With --json, answers go to stdout and errors to stderr, both as JSON.`;
+
+export function createProgram(): Command {
+  const program = new Command('openstarry-daemon')
+    .description('The init/systemd of AI agents')
+    .version(ownVersion())
+    .option('--json', 'print JSON, for programs')
+    .option('--url <url>', 'talk to the daemon at this address instead of the local one')
+    .option('--token-file <file>', 'where the admin token is, if not in the state directory')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', EXAMPLES);
+  addDaemonCommands(program);
+  addAgentCommands(program);
+  return program;
+}
+
+function ownVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import type { AgentInput } from '../contract/agent-input.ts';
+import { CodedError } from '../contract/errors.ts';
+
+export interface SpawnOptions {
+  template?: string;
+  var?: string[];
+  label?: string[];
+  env?: string[];
+  cwd?: string;
+  task?: string;
+  faultDomain?: string;
+  restart?: string;
+  input?: string;
+}
+
+/** The body of `POST /agents`; what is given on the command line wins over `--input`. The API checks it. */
+export function spawnBody(agentId: string | undefined, command: string[], options: SpawnOptions): Partial<AgentInput> {
+  const { template, task, cwd, faultDomain, restart } = options;
+  const body: Partial<AgentInput> = {
+    ...(options.input === undefined ? {} : readInput(options.input)),
+    ...given('agent_id', agentId),
+    ...given('template_id', template),
+    ...given('variables', pairs('--var', options.var)),
+    ...given('labels', pairs('--label', options.label)),
+    ...given('env', pairs('--env', options.env)),
+    ...given('cwd', cwd),
+    ...given('task', task),
+    ...given('fault_domain', faultDomain),
+    ...given('restart', restart),
+    ...(command.length === 0 ? {} : { command }),
+  };
+  if (body.agent_id === undefined)
+    throw new CodedError('INVALID_REQUEST', 'The agent_id is missing: give it as the first argument or in --input');
+  return body;
+}
+
+function given(name: string, value: unknown): Record<string, unknown> {
+  return value === undefined ? {} : { [name]: value };
+}
+
+function pairs(option: string, texts: string[] | undefined): Record<string, string> | undefined {
+  if (texts === undefined) return undefined;
+  return Object.fromEntries(
+    texts.map((text) => {
+      const at = text.indexOf('=');
+      if (at < 1)
+        throw new CodedError('INVALID_REQUEST', `${option} must be name=value; the value is ${JSON.stringify(text)}`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
+
+function readInput(file: string): Record<string, unknown> {
+  try {
+    const data: unknown = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'));
+    if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
+  } catch (error) {
+    throw new CodedError('INVALID_REQUEST', `Cannot read --input ${file}: ${(error as Error).message}`, {}, error);
+  }
+  throw new CodedError('INVALID_REQUEST', `--input ${file} must be a JSON object`);
+}

@@ -1,0 +1,42 @@
+import type { Custody } from '../domain/custody.ts';
+import type { StopPolicy } from '../domain/stop-policy.ts';
+import type { AgentInput } from './agent-input.ts';
+import type { Admission, Verdict } from './definition.ts';
+
+/** Polled on the task queue of the workflows, by every daemon. */
+export interface AdmissionActivities {
+  /** Checks the input (shape, signature, template) and tells what the custodian holds of the agent. */
+  resolveTemplate(request: { input: AgentInput }): Promise<Admission>;
+}
+
+export interface RunRequest {
+  input: AgentInput;
+  generation: number;
+  /** Version of the template that the workflow knows; another one on disk gives `template_changed`. */
+  template_version: string | null;
+  /** Why this incarnation is started: for whoever reads the history. */
+  reason: string;
+  /** Correlation id of the command that led to it; ends up in the agent's environment. */
+  request_id: string | null;
+}
+
+/** Polled on `host/<host>`: slow, one call a process life. */
+export interface HostActivities {
+  runProcess(request: RunRequest): Promise<Verdict>;
+}
+
+export interface StopRequest {
+  agent_id: string;
+  generation: number;
+  stop: StopPolicy;
+  reason: string;
+}
+
+/** Polled on `control/<host>`, so that a stop never waits behind slow starts. */
+export interface ControlActivities {
+  /** Ends the tree of this incarnation for good; completed when nothing of it lives. */
+  stopProcess(request: StopRequest): Promise<Custody>;
+  signalProcess(request: { agent_id: string; generation: number; signal: string }): Promise<{ delivered: boolean }>;
+  /** Shuts the whole daemon down in order, exit 78; it does not start again before somebody clears it. */
+  failStop(request: { agent_id: string; reason: string }): Promise<void>;
+}

@@ -1,0 +1,50 @@
+import type { AgentSnapshot } from '../domain/agent-state.ts';
+
+/**
+ * The description of an agent: the body of `POST /agents`, an entry of the configuration file and the input of the
+ * `agent` workflow are this one shape. Durations are strings such as `"5s"`.
+ */
+export interface AgentInput {
+  agent_id: string;
+  template_id?: string;
+  variables?: Record<string, string | number | boolean>;
+  labels?: Record<string, string>;
+  /** A text handed to the agent: `{{task}}` in its template, and `OPENSTARRY_TASK` in its environment. */
+  task?: string;
+  fault_domain?: string;
+
+  // The fields below let the writer run any program; they count only under a valid `signature`.
+  command?: string[];
+  env?: Record<string, string>;
+  env_file?: string;
+  cwd?: string;
+  stdin?: string;
+  restart?: 'always' | 'on-failure' | 'never';
+  success_exit_codes?: number[];
+  backoff?: Partial<BackoffInput>;
+  reset_after?: string;
+  stop?: { signal?: string; grace?: string };
+  /** What the agent's own token allows: to start agents from these templates, and to control those it started. */
+  may?: { start: string[] };
+
+  /** Where the agent comes from: `file <path>`, `api`, or `temporal` when absent. */
+  origin?: string;
+  /** The agent whose token created this one. */
+  created_by?: string;
+  /** Correlation id of the request that created the agent. */
+  request_id?: string;
+  /** Set when a life is re-created from the roster after its workflow was lost. */
+  restore?: AgentSnapshot;
+  /** HMAC over the canonical JSON of all other fields, made by the API and the configuration loader. */
+  signature?: string;
+}
+
+export interface BackoffInput {
+  initial: string;
+  factor: number;
+  max: string;
+  jitter: number;
+}
+
+/** The fields that an unsigned input may carry. Everything else could run a program of the writer's choice. */
+export const UNSIGNED_FIELDS = ['agent_id', 'template_id', 'variables', 'labels', 'task', 'fault_domain'] as const;

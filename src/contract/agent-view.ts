@@ -1,0 +1,37 @@
+/** An agent as the API, the CLI and the workflow's `status` query show it. */
+export type PublicState =
+  | 'pending'
+  | 'starting'
+  | 'running'
+  | 'unready'
+  | 'stopping'
+  | 'stopped'
+  | 'backoff'
+  | 'completed'
+  | 'disabled';
+
+export interface AgentView {
+  agent_id: string;
+  template_id: string | null;
+  state: PublicState;
+  reason: string;
+  pid: number | null;
+  generation: number;
+  restarts: number;
+  started_at: string | null;
+  health: 'healthy' | 'unhealthy' | null;
+  resources: { cpu_percent: number; memory_bytes: number } | null;
+  fault_domain: string;
+  last_exit: { code: number | null; signal: string | null; reason: string; at: string; log_tail: string } | null;
+  workflow_id: string;
+  run_id: string;
+  host: string | null;
+  labels: Record<string, string>;
+  /** True while Temporal cannot be reached: what is shown may have been overtaken. */
+  stale: boolean;
+  /** Where it comes from: `file <path>`, `api` or `temporal`. */
+  origin: string;
+  desired: 'running' | 'stopped' | 'deleted';
+  revision: number;
+  template_version: string | null;
+}

@@ -1,0 +1,41 @@
+import type { PublicState } from './agent-view.ts';
+
+/** Of the daemon, not of an agent. */
+export type DaemonPhase = 'init' | 'start' | 'run' | 'shutdown';
+
+/** Names of the ports that may be in use; one that is not has no entry. */
+export type PortName = 'api' | 'health' | 'metrics' | 'temporal' | 'ui';
+
+/** What the daemon knows about itself. */
+export interface DaemonFacts {
+  version: string;
+  pid: number;
+  phase: DaemonPhase;
+  /** When it started, ISO 8601. */
+  started_at: string;
+  /** Of this machine; made once, kept in the state directory. */
+  host: string;
+  /** The state directory. */
+  home: string;
+  /** The configuration file; null for the built-in quickstart. */
+  config_file: string | null;
+  ports: Partial<Record<PortName, number>>;
+  temporal: { address: string; namespace: string; embedded: boolean };
+  /** How completely a process tree can be followed here. */
+  tree: 'cgroup' | 'best-effort' | 'group-only';
+}
+
+/** The answer of `GET /status`. */
+export interface DaemonView extends Omit<DaemonFacts, 'temporal'> {
+  uptime_s: number;
+  temporal: DaemonFacts['temporal'] & { reachable: boolean };
+  agents: { total: number; by_state: Partial<Record<PublicState, number>> };
+  critical_down: { agent_id: string; reason: string }[];
+}
+
+/** `daemon.json` in the state directory: how the command line finds a running daemon. */
+export interface DaemonFile {
+  pid: number;
+  version: string;
+  ports: Partial<Record<PortName, number>>;
+}

@@ -1,0 +1,38 @@
+import type { Custody, ExitRecord } from '../domain/custody.ts';
+import type { Rules } from '../domain/agent-state.ts';
+
+/** What an agent is, once its input and its template have been put together. */
+export interface Definition {
+  agent_id: string;
+  template_id: string | null;
+  /** Digest of the template's text; null without a template. */
+  template_version: string | null;
+  fault_domain: string;
+  rules: Rules;
+  launch: Launch;
+}
+
+/** How its process is started. `${VAR}` references are still references: they are resolved at the spawn, on the host. */
+export interface Launch {
+  command: string[];
+  env: Record<string, string>;
+  env_file: string | null;
+  cwd: string;
+  stdin: string | null;
+  task: string | null;
+  /** What its token allows; see `src/trust/agent-token.ts`. */
+  may: { start: string[] };
+}
+
+/** The answer of `resolveTemplate`: the definition, and what the custodian of the answering host holds. */
+export interface Admission {
+  host: string;
+  definition: Definition;
+  custody: Custody;
+}
+
+/** How a run ended, as `runProcess` is completed with it. */
+export type Verdict =
+  | { kind: 'exited'; exit: ExitRecord }
+  | { kind: 'superseded'; custody: Custody }
+  | { kind: 'template_changed' };

@@ -1,0 +1,16 @@
+import type { AgentInput } from './agent-input.ts';
+
+/** Arguments of the updates and signals of an agent's workflow. Each may carry who asked. */
+export interface CommandArgs {
+  start: { request_id?: string };
+  stop: { grace?: string; request_id?: string };
+  restart: { request_id?: string };
+  delete: { grace?: string; request_id?: string };
+  signal: { name: string; request_id?: string };
+  configure: { spec: AgentInput; request_id?: string };
+}
+
+/** A command is accepted into the desired state at once; what comes of it is read from the roster by its revision. */
+export interface Accepted {
+  revision: number;
+}

@@ -1,0 +1,23 @@
+/** Names that both sides of Temporal, and people with Temporal's own tools, use. */
+
+export const WORKFLOW_TYPE = 'agent';
+export const ORCHESTRATOR_QUEUE = 'orchestrator';
+
+export const workflowIdOf = (agentId: string): string => `agent/${agentId}`;
+export const agentIdOf = (workflowId: string): string => workflowId.replace(/^agent\//, '');
+export const hostQueueOf = (host: string): string => `host/${host}`;
+export const controlQueueOf = (host: string): string => `control/${host}`;
+
+/** Activity ids are `<verb>/<generation>`: the same call asked for again, by whichever run, is the same call. */
+export const runActivityId = (generation: number): string => `run/${generation}`;
+export const stopActivityId = (generation: number): string => `stop/${generation}`;
+
+/** All of type Keyword. For people and lists; never read by code. */
+export const SEARCH_ATTRIBUTES = ['AgentId', 'AgentState', 'TemplateId', 'FaultDomain', 'Host'] as const;
+export type SearchAttribute = (typeof SEARCH_ATTRIBUTES)[number];
+
+/** Updates, and signals of the same names. */
+export const COMMANDS = ['start', 'stop', 'restart', 'delete', 'signal', 'configure'] as const;
+export type CommandName = (typeof COMMANDS)[number];
+export const RECONCILE_SIGNAL = 'reconcile';
+export const STATUS_QUERY = 'status';

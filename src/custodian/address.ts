@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+
+/** Node cuts a longer path silently at 107 bytes and listens somewhere else. */
+const SOCKET_PATH_LIMIT_BYTES = 100;
+
+/** Names a state directory in places that are shared by all of them; the same for every path that leads to it. */
+export function stateHashOf(stateDir: string): string {
+  return createHash('sha256').update(realpathSync(stateDir)).digest('hex').slice(0, 16);
+}
+
+/** Where the sockets of this user are: `$XDG_RUNTIME_DIR/openstarry`, else a folder of the user in the temp directory. */
+function runtimeDirOf(env: NodeJS.ProcessEnv): string {
+  const xdg = env['XDG_RUNTIME_DIR'];
+  if (xdg !== undefined && isAbsolute(xdg) && isOwnDirectory(xdg)) return join(xdg, 'openstarry');
+  return join(tmpdir(), `openstarry-${process.getuid?.() ?? 0}`);
+}
+
+function isOwnDirectory(path: string): boolean {
+  try {
+    const stat = statSync(path);
+    return stat.isDirectory() && stat.uid === process.getuid?.();
+  } catch {
+    return false;
+  }
+}
+
+/** The path on which the custodian of a state directory listens when it starts in this environment. */
+export function socketPathOf(stateDir: string, env: NodeJS.ProcessEnv = process.env): string {
+  const path = join(runtimeDirOf(env), `${stateHashOf(stateDir)}.sock`);
+  const bytes = Buffer.byteLength(path);
+  if (bytes > SOCKET_PATH_LIMIT_BYTES) {
+    throw new Error(
+      `The socket path ${path} has ${bytes} bytes, at most ${SOCKET_PATH_LIMIT_BYTES} work: set XDG_RUNTIME_DIR or TMPDIR to a shorter directory`,
+    );
+  }
+  return path;
+}
+
+/** Makes the folder of a socket, or refuses one that somebody else could have put there. */
+export function ensureSocketFolder(socketPath: string): void {
+  const folder = dirname(socketPath);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const stat = lstatSync(folder);
+  const wayOut = 'set XDG_RUNTIME_DIR or TMPDIR to a directory of your own';
+  if (!stat.isDirectory()) throw new Error(`The socket folder ${folder} is not a directory: ${wayOut}`);
+  if (stat.uid !== process.getuid?.()) {
+    throw new Error(`The socket folder ${folder} belongs to uid ${stat.uid}, not to ${process.getuid?.()}: ${wayOut}`);
+  }
+  if ((stat.mode & 0o077) !== 0) chmodSync(folder, 0o700);
+}
+
+/** What a running custodian writes down about itself: `<state>/custodian.json`. */
+export interface CustodianCard {
+  pid: number;
+  socket: string;
+  protocol: number;
+  version: string;
+  started_at: string;
+}
+
+export function cardPathOf(stateDir: string): string {
+  return join(stateDir, 'custodian.json');
+}
+
+/**
+ * The path on which a running custodian can be reached. It is read from its card first: the environment of who asks
+ * (cron, sudo) may name another runtime directory than the one in which the custodian was started.
+ */
+export function reachableSocketPathOf(stateDir: string, env: NodeJS.ProcessEnv = process.env): string {
+  try {
+    const card = JSON.parse(readFileSync(cardPathOf(stateDir), 'utf8')) as Partial<CustodianCard>;
+    if (typeof card.socket === 'string' && isAbsolute(card.socket)) return card.socket;
+  } catch {
+    // no card: the custodian is not there, or still starting
+  }
+  return socketPathOf(stateDir, env);
+}

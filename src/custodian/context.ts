@@ -1,0 +1,24 @@
+import type { Incarnation } from './incarnation.ts';
+import type { Journal } from './journal.ts';
+import type { Logger } from './logger.ts';
+import type { ProcessTable } from './process-table.ts';
+import type { Events } from './protocol.ts';
+import type { Signaller } from './signals.ts';
+import type { Stuck } from './stuck.ts';
+import type { Tree } from './tree.ts';
+
+export type EmitEvent = <E extends keyof Events>(event: E, data: Events[E]) => void;
+
+/** What the parts of the custodian share. */
+export interface Context {
+  stateDir: string;
+  log: Logger;
+  table: ProcessTable;
+  journal: Journal;
+  tree: Tree;
+  signaller: Signaller;
+  stuck: Stuck;
+  emit: EmitEvent;
+  /** What lives, by agent: at most one incarnation each. */
+  incarnations: Map<string, Incarnation>;
+}

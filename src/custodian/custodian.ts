@@ -1,0 +1,242 @@
+import type { ExitCause } from '../domain/custody.ts';
+import type { Context, EmitEvent } from './context.ts';
+import { custodyOf } from './custody-state.ts';
+import type { Tombstone } from './custody-state.ts';
+import { createExits } from './exits.ts';
+import { markerOf } from './incarnation.ts';
+import type { Incarnation } from './incarnation.ts';
+import type { Journal } from './journal.ts';
+import { pruneLogs } from './log-files.ts';
+import { createLogRotation } from './log-rotation.ts';
+import { messageOf } from './logger.ts';
+import type { Logger } from './logger.ts';
+import type { ProcessTable } from './process-table.ts';
+import { isReserved } from './protocol.ts';
+import type { CustodyEntry, Methods, SpawnParams, StopParams } from './protocol.ts';
+import { recover } from './recovery.ts';
+import { Refusal } from './refusal.ts';
+import { createShutdown } from './shutdown.ts';
+import type { Shutdown } from './shutdown.ts';
+import { createSignaller } from './signals.ts';
+import type { Signaller } from './signals.ts';
+import { spawnAgent } from './spawn.ts';
+import { createStopLadder } from './stop.ts';
+import { createStuck } from './stuck.ts';
+import { createTree } from './tree.ts';
+import { createWatch } from './watch.ts';
+
+export interface CustodianOptions {
+  stateDir: string;
+  table: ProcessTable;
+  journal: Journal;
+  log: Logger;
+  emit: EmitEvent;
+}
+
+type Answer<M extends keyof Methods> = Methods[M][1] | Promise<Methods[M][1]>;
+
+/** The custodian without its socket: what can be asked of it, by method of the protocol. */
+export interface Custodian {
+  spawn(params: SpawnParams): Answer<'spawn'>;
+  stop(params: StopParams): Answer<'stop'>;
+  signal(agent: string, generation: number, signal: NodeJS.Signals): Answer<'signal'>;
+  list(): CustodyEntry[];
+  custody(agent: string): Answer<'custody'>;
+  forget(agent: string): Answer<'forget'>;
+  order(agent: string, verb: 'stop' | 'delete'): Answer<'order'>;
+  orders(): Answer<'orders'>;
+  orderDone(agent: string): Answer<'order_done'>;
+  shutdown: Shutdown;
+  /** Stops everything, reserved children last. */
+  stopAll(graceMs?: number): Promise<void>;
+  incarnations: ReadonlyMap<string, Incarnation>;
+  /** Takes up what ran under the last custodian. */
+  recover(): void;
+  signaller: Signaller;
+  close(): void;
+}
+
+export function createCustodian({ stateDir, table, journal, log, emit }: CustodianOptions): Custodian {
+  const incarnations = new Map<string, Incarnation>();
+  const signaller = createSignaller(table, log);
+  const tree = createTree({
+    table,
+    log,
+    onKin(key, kin) {
+      const incarnation = [...incarnations.values()].find((one) => one.key === key);
+      if (!incarnation) return;
+      const { agent, record } = incarnation;
+      journal.keep([{ kind: 'kin', agent, generation: record.generation, kin: kin.map(({ pid, start }) => [pid, start]) }]);
+    },
+  });
+  const stuck = createStuck(tree, emit, log);
+  const context: Context = { stateDir, log, table, journal, tree, signaller, stuck, emit, incarnations };
+  const rotation = createLogRotation(log);
+  const exits = createExits(context);
+  const stops = createStopLadder(context);
+
+  const end = (incarnation: Incarnation, code: number | null, signal: string | null, cause: ExitCause) => {
+    if (incarnation.ended) return;
+    const { record, pid } = incarnation;
+    clearTimeout(incarnation.stopping?.timer);
+    // For an unseen end this is the longest it can have been.
+    const ranMs = cause === 'reboot' ? 0 : cause === 'custodian_lost' ? Date.now() - Date.parse(record.at) : table.ageMs(record);
+    incarnation.ended = { code, signal, cause, at: new Date().toISOString(), ranMs };
+    rotation.unwatch(record.log.path);
+    if (!Number.isSafeInteger(pid)) log.warn('An agent had an impossible pid', { agent: incarnation.agent, pid });
+    exits.ended(incarnation);
+  };
+  const watch = createWatch(context, (incarnation) => end(incarnation, null, null, 'self'));
+
+  const tombstone = (incarnation: Incarnation, generation: number, stop: Omit<Tombstone, 'generation' | 'at' | 'uptime_ms'>) => {
+    const uptimeMs = table.uptimeMs();
+    const at = new Date().toISOString();
+    const running = incarnation.stopping;
+    const record: Tombstone = { generation, at, ...(uptimeMs === undefined ? {} : { uptime_ms: uptimeMs }), ...stop };
+    // The first stop names the cause and has sent its signal; a later one can only shorten the grace.
+    if (running) {
+      record.cause = running.cause;
+      record.grace_ms = Math.max(0, Math.min(stop.grace_ms, running.killAtMs - performance.now()));
+      record.signalled = true;
+    }
+    journal.keep([{ kind: 'stop', agent: incarnation.agent, stop: record }]);
+    return at;
+  };
+  const shutdown = createShutdown(context, (incarnation, graceMs) => stopOne(incarnation, graceMs));
+  const stopOne = (incarnation: Incarnation, graceMs: number) => {
+    const { generation, stop } = incarnation.record;
+    const request = { cause: 'shutdown', signal: stop.signal, grace_ms: Math.round(graceMs) } as const;
+    const since = tombstone(incarnation, generation, request);
+    stops.begin(incarnation, { cause: 'shutdown', signal: stop.signal as NodeJS.Signals, graceMs, since });
+  };
+  const custodyFor = (agent: string) => custodyOf(journal.entries.get(agent));
+
+  return {
+    shutdown,
+    incarnations,
+    signaller,
+
+    spawn(params) {
+      if (shutdown.refusesSpawns && !isReserved(params.agent)) {
+        throw new Refusal('SHUTTING_DOWN', `The host shuts down: ${params.agent} is not started`, { custody: custodyFor(params.agent) });
+      }
+      return spawnAgent(context, params, {
+        started(incarnation) {
+          const { agent, key, pid, start, record } = incarnation;
+          const marker = markerOf(agent, record.generation, record.nonce);
+          tree.add({ key, pid, start, marker, isNew: true, kin: [] });
+          rotation.watch(record.log);
+          watch.wake();
+          log.info('Started an agent', { agent, generation: record.generation, pid });
+          setImmediate(() => {
+            pruneLogs(stateDir, agent).catch((error: unknown) => log.warn('Cannot remove old logs', { agent, error: messageOf(error) }));
+          });
+        },
+        exited: (incarnation, code, signal) => end(incarnation, code, signal, 'self'),
+      });
+    },
+
+    async stop({ agent, generation, cause, signal, grace_ms: graceMs }) {
+      const incarnation = incarnations.get(agent);
+      const entry = journal.entries.get(agent);
+      if (incarnation === undefined || incarnation.record.generation > generation) {
+        if (generation > (entry?.fence ?? 0)) {
+          // Nothing lives; a spawn of it that is still on its way is refused from now on.
+          journal.keep([{ kind: 'fence', agent, fence: generation }]);
+          await journal.sync();
+        }
+        return { done: true, custody: custodyFor(agent) };
+      }
+      const since = tombstone(incarnation, generation, { cause, signal, grace_ms: graceMs });
+      // Taken before the signal: its answer must not be overtaken by the exit that it causes.
+      const written = journal.sync();
+      stops.begin(incarnation, { cause, signal: signal as NodeJS.Signals, graceMs, since });
+      await written;
+      return { done: incarnations.get(agent) !== incarnation, custody: custodyFor(agent) };
+    },
+
+    signal(agent, generation, signal) {
+      const incarnation = incarnations.get(agent);
+      if (!incarnation || incarnation.ended || incarnation.record.generation !== generation) {
+        throw new Refusal('NOT_LIVE', `Generation ${generation} of ${agent} does not live`, { custody: custodyFor(agent) });
+      }
+      if (signal !== 'SIGSTOP' && signal !== 'SIGCONT' && signal !== 'SIGKILL') {
+        return { delivered: signaller.send(incarnation, signal) === 'sent' };
+      }
+      tree.scan('quick');
+      let delivered = signaller.send(incarnation, signal, incarnation.pid) === 'sent';
+      for (const member of tree.members(incarnation.key)) {
+        if (member.pgrp !== incarnation.pid) delivered = signaller.send(member, signal) === 'sent' || delivered;
+      }
+      return { delivered };
+    },
+
+    list() {
+      return [...journal.entries].map(([agent, entry]) => {
+        const running = incarnations.get(agent);
+        const lastLog = entry.last_log === undefined ? {} : { last_log_path: entry.last_log };
+        if (!running) return { agent, custody: custodyOf(entry), ...lastLog };
+        const { record, pid, stopping } = running;
+        const live = {
+          generation: record.generation,
+          pid,
+          started_at: record.at,
+          parent: running.child !== undefined,
+          log_path: record.log.path,
+          ...(stopping ? { stopping: { cause: stopping.cause, since: stopping.since } } : {}),
+        };
+        return { agent, custody: custodyOf(entry), live, ...lastLog };
+      });
+    },
+    custody: custodyFor,
+
+    async forget(agent) {
+      if (incarnations.has(agent)) throw new Refusal('STILL_LIVE', `${agent} still lives: stop it first`, { custody: custodyFor(agent) });
+      if (!journal.entries.has(agent)) return {};
+      journal.keep([{ kind: 'forget', agent, at: new Date().toISOString() }]);
+      await journal.sync();
+      return {};
+    },
+
+    async order(agent, verb) {
+      journal.keep([{ kind: 'order', agent, verb, at: new Date().toISOString() }]);
+      await journal.sync();
+      // Who gave the order relies on it: it must not be only in memory.
+      if (!journal.isWritable) throw new Refusal('RESOURCE_EXHAUSTED', `The order for ${agent} cannot be kept: the disk of ${stateDir} is full`);
+      return {};
+    },
+    orders() {
+      const orders = [...journal.entries].flatMap(([agent, { order }]) => (order ? [{ agent, ...order }] : []));
+      return { orders: orders.toSorted((a, b) => a.at.localeCompare(b.at)) };
+    },
+    async orderDone(agent) {
+      if (journal.entries.get(agent)?.order === undefined) return {};
+      journal.keep([{ kind: 'order_done', agent }]);
+      await journal.sync();
+      return {};
+    },
+
+    async stopAll(graceMs) {
+      const grace = graceMs === undefined ? {} : { grace_ms: graceMs };
+      await shutdown.run({ waves: [], ...grace });
+      const reserved = [...incarnations.values()];
+      for (const incarnation of reserved) stopOne(incarnation, graceMs ?? incarnation.record.stop.grace_ms);
+      await Promise.all(reserved.map((incarnation) => incarnation.gone));
+    },
+
+    recover() {
+      recover(context, stops, {
+        adopted(incarnation) {
+          rotation.watch(incarnation.record.log);
+        },
+        lost: (incarnation, cause) => end(incarnation, null, null, cause),
+      });
+      watch.wake();
+    },
+
+    close() {
+      rotation.close();
+      journal.close();
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import type { ExitRecord } from '../domain/custody.ts';
+import { custodyOf } from './custody-state.ts';
+import type { Context } from './context.ts';
+import type { Incarnation } from './incarnation.ts';
+import { killTree } from './kill-tree.ts';
+
+/**
+ * From the end of a main process to its exit record. What remains of the tree is killed first: the verdict is released
+ * when two scans in a row have found nobody. All exits of one tick share the scans, the write and the sync.
+ */
+export interface Exits {
+  /** The main process is gone. */
+  ended(incarnation: Incarnation): void;
+}
+
+const FIRST_WAIT_MS = 1;
+const LONGEST_WAIT_MS = 1000;
+
+export function createExits(context: Context): Exits {
+  const { tree, journal, incarnations, log, emit, stuck } = context;
+  const sweeping = new Map<Incarnation, { cleanScans: number }>();
+  let isScheduled = false;
+  let timer: NodeJS.Timeout | undefined;
+  let waitMs = FIRST_WAIT_MS;
+
+  const round = () => {
+    const isStop = [...sweeping.keys()].some((incarnation) => incarnation.stopping !== undefined);
+    // A stop is final for the whole tree, so its last look is through all of /proc, once for all stops of the round.
+    for (const how of ['quick', isStop ? 'full' : 'quick'] as const) {
+      const open = [...sweeping].filter(([, sweep]) => sweep.cleanScans < 2);
+      if (open.length === 0) break;
+      tree.scan(how);
+      for (const [incarnation, sweep] of open) {
+        sweep.cleanScans = killTree(context, incarnation) === 0 ? sweep.cleanScans + 1 : 0;
+      }
+    }
+    const clean = [...sweeping].filter(([, sweep]) => sweep.cleanScans >= 2).map(([incarnation]) => incarnation);
+    for (const incarnation of clean) sweeping.delete(incarnation);
+    if (clean.length > 0) void release(clean);
+    if (sweeping.size === 0) {
+      waitMs = FIRST_WAIT_MS;
+      return;
+    }
+    for (const incarnation of sweeping.keys()) stuck.check(incarnation);
+    timer = setTimeout(() => {
+      timer = undefined;
+      round();
+    }, waitMs);
+    waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+  };
+
+  const release = async (released: Incarnation[]) => {
+    const exits = released.map((incarnation) => ({ incarnation, exit: exitRecordOf(incarnation) }));
+    journal.keep(exits.map(({ incarnation, exit }) => ({ kind: 'exit', agent: incarnation.agent, exit })));
+    for (const { incarnation, exit } of exits) {
+      clearTimeout(incarnation.stopping?.timer);
+      tree.remove(incarnation.key);
+      stuck.forget(incarnation);
+      incarnations.delete(incarnation.agent);
+      log.info('An agent ended', { agent: incarnation.agent, pid: incarnation.pid, ...exit });
+    }
+    await journal.sync();
+    for (const { incarnation, exit } of exits) {
+      const { agent } = incarnation;
+      emit('exit', { agent, exit, custody: custodyOf(journal.entries.get(agent)) });
+      incarnation.resolveGone();
+    }
+  };
+
+  return {
+    ended(incarnation) {
+      if (sweeping.has(incarnation)) return;
+      sweeping.set(incarnation, { cleanScans: 0 });
+      if (isScheduled) return;
+      isScheduled = true;
+      setImmediate(() => {
+        isScheduled = false;
+        clearTimeout(timer);
+        waitMs = FIRST_WAIT_MS;
+        round();
+      });
+    },
+  };
+}
+
+function exitRecordOf({ record, ended, stopping }: Incarnation): ExitRecord {
+  const at = new Date().toISOString();
+  const { code = null, signal = null, cause = 'self', ranMs = 0 } = ended ?? {};
+  return {
+    generation: record.generation,
+    code,
+    signal,
+    cause: stopping?.cause ?? cause,
+    at: ended?.at ?? at,
+    ran_ms: Math.max(0, Math.round(ranMs)),
+  };
+}

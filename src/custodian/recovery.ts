@@ -1,0 +1,100 @@
+import type { ExitCause } from '../domain/custody.ts';
+import type { Context } from './context.ts';
+import type { AgentEntry, Intent, LiveRecord } from './custody-state.ts';
+import { identify } from './identity.ts';
+import { createIncarnation, markerOf } from './incarnation.ts';
+import type { Incarnation } from './incarnation.ts';
+import { isAlive } from './process-table.ts';
+import type { ProcessStat } from './process-table.ts';
+import { isSignalName } from './signals.ts';
+import type { StopLadder } from './stop.ts';
+
+export interface RecoveryHooks {
+  /** A process that runs on; its exit code cannot be known any more. */
+  adopted(incarnation: Incarnation): void;
+  /** A process that ended unseen; what is left of its tree has to go before the record. */
+  lost(incarnation: Incarnation, cause: ExitCause): void;
+}
+
+/** Takes up what the journal says was alive when the last custodian died. */
+export function recover(context: Context, stops: StopLadder, hooks: RecoveryHooks): void {
+  const open = [...context.journal.entries].filter(([, entry]) => entry.live || entry.intent);
+  if (open.length === 0) return;
+  const found = findIntended(context, open);
+  for (const [agent, entry] of open) {
+    const live = entry.live ?? found.get(agent);
+    if (live === undefined) abandonIntent(context, agent, entry);
+    else takeUp(context, stops, hooks, agent, live);
+  }
+}
+
+function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent: string, live: LiveRecord): void {
+  const { table, tree, log, signaller, incarnations, journal } = context;
+  const marker = markerOf(agent, live.generation, live.nonce);
+  const verdict = identify({ ...live, marker }, table, signaller.forbidden);
+  const incarnation = createIncarnation(agent, live);
+  incarnations.set(agent, incarnation);
+  const stop = journal.entries.get(agent)?.stop;
+  if (verdict.kind !== 'reboot') {
+    const kin = (live.kin ?? []).map(([pid, start]) => ({ pid, start }));
+    // With a pid that cannot be true, only what carries the marker of this spawn is of its tree.
+    const root = verdict.kind === 'tampered' ? { pid: -1, start: -1 } : { pid: live.pid, start: live.start };
+    tree.add({ key: incarnation.key, ...root, marker, isNew: false, kin });
+  }
+  if (verdict.kind === 'ours') {
+    log.info('Adopted an agent', { agent, generation: live.generation, pid: live.pid });
+    hooks.adopted(incarnation);
+    if (stop === undefined || !isSignalName(stop.signal)) return;
+    const upMs = table.uptimeMs();
+    const passedMs = upMs === undefined || stop.uptime_ms === undefined ? 0 : Math.max(0, upMs - stop.uptime_ms);
+    const graceMs = Math.max(0, stop.grace_ms - passedMs);
+    const { cause, signal, at: since, signalled: isSignalled = false } = stop;
+    stops.begin(incarnation, { cause, signal, since, graceMs, isSignalled });
+    return;
+  }
+  const cause = stop?.cause ?? (verdict.kind === 'reboot' ? 'reboot' : 'custodian_lost');
+  const why = 'why' in verdict ? verdict.why : 'the machine was started again';
+  log.warn('An agent is gone', { agent, generation: live.generation, pid: live.pid, cause, why });
+  hooks.lost(incarnation, cause);
+}
+
+/**
+ * Spawns of which only the intent was written: the process may run all the same. It is looked for by the marker with the
+ * nonce of the intent, or by its standard output, which is the log file that only this incarnation has.
+ */
+function findIntended(context: Context, open: [string, AgentEntry][]): Map<string, LiveRecord> {
+  const { table, journal } = context;
+  const found = new Map<string, LiveRecord>();
+  const intended = open.flatMap(([agent, { live, intent }]) =>
+    !live && intent && intent.boot === table.bootId && intent.ns === table.pidNamespace ? [{ agent, intent }] : [],
+  );
+  if (intended.length === 0) return found;
+  const byMarker = new Map(intended.map((one) => [markerOf(one.agent, one.intent.generation, one.intent.nonce), one]));
+  const byLog = new Map(intended.map((one) => [one.intent.log.path, one]));
+  const candidates = new Map<string, { intent: Intent; stats: ProcessStat[] }>();
+  for (const pid of table.pids()) {
+    const match = byMarker.get(table.marker(pid) ?? '') ?? byLog.get(table.stdout(pid) ?? '');
+    const stat = match && pid !== process.pid ? table.stat(pid) : undefined;
+    if (!match || !stat || !isAlive(stat)) continue;
+    const { agent, intent } = match;
+    candidates.set(agent, { intent, stats: [...(candidates.get(agent)?.stats ?? []), stat] });
+  }
+  for (const [agent, { intent, stats }] of candidates) {
+    const oldestFirst = stats.toSorted((a, b) => a.start - b.start || a.pid - b.pid);
+    // The main process leads its session. If only children are left, the oldest stands for the tree, as one that ended.
+    const main = oldestFirst.find((stat) => stat.session === stat.pid);
+    const [pid, start] = main ? [main.pid, main.start] : [oldestFirst[0]?.session ?? 0, -1];
+    const { fence_before: _, ...base } = intent;
+    const live: LiveRecord = { ...base, pid, start, kin: stats.map((stat) => [stat.pid, stat.start]) };
+    journal.keep([{ kind: 'live', agent, live }]);
+    found.set(agent, live);
+  }
+  return found;
+}
+
+/** No process of it exists. Its generation stays used up, so that it cannot come to life in two places. */
+function abandonIntent({ journal, log }: Context, agent: string, { intent }: AgentEntry): void {
+  if (!intent) return;
+  log.warn('A start was cut off before the fork', { agent, generation: intent.generation });
+  journal.keep([{ kind: 'never', agent, generation: intent.generation }]);
+}

@@ -1,0 +1,81 @@
+import type { Context } from './context.ts';
+import type { Incarnation, Stopping } from './incarnation.ts';
+import { killTree } from './kill-tree.ts';
+
+/**
+ * The stop ladder: signal to the group, grace, SIGKILL to the tree until nobody is left. The tombstone in the journal is
+ * written by the caller before. Each step is local: neither a daemon nor a connection is needed.
+ */
+export interface StopLadder {
+  begin(incarnation: Incarnation, stop: StopRequest): void;
+}
+
+export interface StopRequest {
+  cause: Stopping['cause'];
+  signal: NodeJS.Signals;
+  graceMs: number;
+  since: string;
+  /** The signal was sent by an earlier custodian. */
+  isSignalled?: boolean;
+}
+
+const FIRST_WAIT_MS = 20;
+const LONGEST_WAIT_MS = 1000;
+
+export function createStopLadder(context: Context): StopLadder {
+  const { tree, journal, signaller, stuck } = context;
+
+  const schedule = (incarnation: Incarnation, stopping: Stopping) => {
+    clearTimeout(stopping.timer);
+    const inMs = Math.max(0, stopping.killAtMs - performance.now());
+    // setTimeout takes at most 2^31-1 ms; a longer one would fire at once
+    stopping.timer = setTimeout(() => kill(incarnation, stopping, FIRST_WAIT_MS), Math.min(inMs, 2 ** 31 - 1));
+  };
+
+  const kill = (incarnation: Incarnation, stopping: Stopping, waitMs: number) => {
+    clearTimeout(stopping.timer);
+    if (incarnation.ended) return;
+    stopping.killingSinceMs ??= performance.now();
+    tree.scan(waitMs === FIRST_WAIT_MS ? 'full' : 'quick');
+    killTree(context, incarnation);
+    stuck.check(incarnation);
+    const nextMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+    stopping.timer = setTimeout(() => kill(incarnation, stopping, nextMs), waitMs);
+  };
+
+  const signal = (incarnation: Incarnation, stopping: Stopping) => {
+    const { agent, pid, record } = incarnation;
+    signaller.send(incarnation, stopping.signal, pid);
+    // A stopped process hears nothing before it is continued.
+    signaller.send(incarnation, 'SIGCONT', pid);
+    for (const member of tree.members(incarnation.key)) {
+      if (member.pgrp !== pid && member.state === 'T') signaller.send(member, 'SIGCONT');
+    }
+    journal.keep([{ kind: 'signalled', agent, generation: record.generation }]);
+  };
+
+  return {
+    begin(incarnation, { cause, signal: name, graceMs, since, isSignalled = false }) {
+      const killAtMs = performance.now() + graceMs;
+      const running = incarnation.stopping;
+      if (running) {
+        // A second stop can only shorten; its signal is not sent, as each process hears one.
+        if (killAtMs < running.killAtMs && running.killingSinceMs === undefined) {
+          running.killAtMs = killAtMs;
+          if (!incarnation.ended) schedule(incarnation, running);
+        }
+        return;
+      }
+      const stopping: Stopping = { cause, signal: name, since, killAtMs };
+      incarnation.stopping = stopping;
+      // Its main process has gone already: the sweep is at work.
+      if (incarnation.ended) return;
+      if (graceMs <= 0 || name === 'SIGKILL') {
+        kill(incarnation, stopping, FIRST_WAIT_MS);
+        return;
+      }
+      if (!isSignalled) signal(incarnation, stopping);
+      schedule(incarnation, stopping);
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * The life of one agent, as plain JSON: what its workflow remembers, what the roster shows.
+ *
+ *              ┌──────────────────────── start, restart ───────────────────────┐
+ *              ▼                                                               │
+ *   admitting ──► live ──► backoff ──► live …        live ──► completed        │
+ *   (template,     │  ▲                 ▲               └───► disabled ────────┤
+ *    custody)      │  └── adopted ──────┘                                      │
+ *                  └──► stopping ──► stopped ───────────────────────────────────┘
+ *                                └──► closed (deleted)
+ *
+ * `live` means "a process is asked for": whether it is starting, running or not ready yet is a fact of its host.
+ */
+import type { Custody, ExitRecord } from './custody.ts';
+import type { FailureHistory, RestartPolicy } from './restart-policy.ts';
+import type { StopPolicy } from './stop-policy.ts';
+
+export type Phase =
+  /** The template is being resolved and the custodian asked what it holds. */
+  | { kind: 'admitting' }
+  | { kind: 'live' }
+  | { kind: 'backoff'; untilMs: number }
+  | { kind: 'stopping' }
+  | { kind: 'stopped' }
+  | { kind: 'completed' }
+  | { kind: 'disabled' }
+  | { kind: 'closed'; outcome: Outcome };
+
+export type Outcome = { kind: 'deleted' } | { kind: 'failed'; code: string; message: string };
+
+/** The part of an agent's definition that decides about its life; the rest only matters to the host. */
+export interface Rules {
+  /** Changes when, and only when, a running process would have to be replaced to follow the definition. */
+  launchDigest: string;
+  restart: RestartPolicy;
+  stop: StopPolicy;
+}
+
+export interface AgentState {
+  phase: Phase;
+  desired: 'running' | 'stopped' | 'deleted';
+  /** The latest incarnation that was asked for; 0 before the first. Only grows. */
+  generation: number;
+  /** The latest incarnation whose end has been dealt with. One end is consumed a generation. */
+  handled: number;
+  /** Which admission (template resolution) is the latest asked for, and whether its answer is still to come. */
+  admission: { number: number; pending: boolean };
+  rules: Rules | null;
+  failures: FailureHistory;
+  /** One failing episode is one incident. */
+  episode: { number: number; incident: boolean };
+  /** Automatic restarts since the last start by an operator. */
+  restarts: number;
+  lastExit: ExitRecord | null;
+  /** A sentence for people: why the agent is in this phase. */
+  reason: string;
+  /** If even its first start fails, does the agent vanish (API) or stay as `disabled` (configuration file)? */
+  keepOnFailure: boolean;
+}
+
+/** What survives the loss of the workflow, in the roster: enough to go on under a new one. */
+export type AgentSnapshot = Pick<
+  AgentState,
+  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit'
+> & { phase: 'completed' | 'disabled' | 'other'; reason: string };
+
+export type AgentEvent =
+  | { kind: 'admitted'; admission: number; rules: Rules; custody: Custody }
+  /** The input or its template is not acceptable. */
+  | { kind: 'refused'; admission: number; code: string; message: string }
+  | { kind: 'ended'; exit: ExitRecord }
+  /** The custodian will not start this generation: something else is or was there. */
+  | { kind: 'superseded'; generation: number; custody: Custody }
+  | { kind: 'spawn-failed'; generation: number; code: string; message: string }
+  /** The template on disk is not the one this generation was asked for with. */
+  | { kind: 'template-changed'; generation: number }
+  /** The watch over a generation broke off without a verdict: what became of it has to be asked. */
+  | { kind: 'run-lost'; generation: number }
+  | { kind: 'stop-settled'; generation: number; custody: Custody }
+  | { kind: 'backoff-elapsed' }
+  /** Somebody compared processes, roster and workflows, and tells what the custodian holds. */
+  | { kind: 'reconcile'; custody: Custody }
+  | { kind: 'start' }
+  | { kind: 'stop'; graceMs?: number }
+  | { kind: 'restart' }
+  | { kind: 'delete'; graceMs?: number }
+  /** The definition was changed; the interpreter already holds the new one. */
+  | { kind: 'configure' };
+
+export type AgentCommand =
+  | { kind: 'admit'; admission: number }
+  /** Adopt or spawn this incarnation and watch it until it ends. */
+  | { kind: 'run'; generation: number }
+  | { kind: 'stop'; generation: number; stop: StopPolicy }
+  | { kind: 'sleep'; delayMs: number }
+  | { kind: 'cancel-sleep' }
+  | { kind: 'open-incident'; episode: number; summary: string }
+  | { kind: 'update-incident'; episode: number; summary: string }
+  | { kind: 'resolve-incident'; episode: number; summary: string }
+  /** The whole daemon must shut down in order and not come back by itself. */
+  | { kind: 'fail-stop'; reason: string };
+
+export interface Clock {
+  nowMs: number;
+  /** In [0, 1). */
+  random01: number;
+}
+
+export interface Step {
+  state: AgentState;
+  commands: AgentCommand[];
+}

@@ -1,0 +1,28 @@
+import type { Phase } from './agent-state.ts';
+
+/** The part of a host's facts that the state of an agent depends on. */
+export interface Liveness {
+  generation: number;
+  pid: number | null;
+  ready: boolean;
+}
+
+/** One word for the state of an agent, put together from what was decided and what its host sees. */
+export function publicState(phase: Phase, generation: number, process: Liveness | null) {
+  switch (phase.kind) {
+    case 'admitting':
+      return 'pending';
+    case 'live':
+      if (process === null || process.generation !== generation || process.pid === null) return 'starting';
+      return process.ready ? 'running' : 'unready';
+    case 'closed':
+      return 'stopped';
+    default:
+      return phase.kind;
+  }
+}
+
+/** `agent_state{agent}`: 1 while the process lives and, where readiness is declared, is ready; else 0. */
+export function isUp(process: Liveness | null): boolean {
+  return process !== null && process.pid !== null && process.ready;
+}

@@ -1,0 +1,83 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Events, Methods } from '../custodian/protocol.ts';
+import { CodedError } from '../contract/errors.ts';
+
+/** One connection to a custodian, as `custodian-client.ts` makes it. */
+export interface CustodianConnection {
+  request<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]>;
+  on<E extends keyof Events>(event: E, listener: (data: Events[E]) => void): () => void;
+  /** Resolves when the connection is gone. */
+  readonly closed: Promise<void>;
+  close(): void;
+}
+
+export interface CustodyLinkOptions {
+  /** Connects to the custodian, starting one where there is none. */
+  connect: () => Promise<CustodianConnection>;
+  onExit: (data: Events['exit']) => void;
+  onStuck: (data: Events['stuck']) => void;
+  /** After each connection but the first: what happened in between has to be read from the custodian's list. */
+  onReconnected: () => Promise<void>;
+  onTrouble: (message: string, error: unknown) => void;
+}
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 5_000;
+
+/**
+ * The daemon's hold on the custodian. When the custodian dies another is started; the agents do not notice.
+ * Calls made while there is none fail with CUSTODIAN_UNAVAILABLE, which Temporal retries.
+ */
+export class CustodyLink {
+  private readonly options: CustodyLinkOptions;
+  private connection: CustodianConnection | undefined;
+  private ending = false;
+
+  constructor(options: CustodyLinkOptions) {
+    this.options = options;
+  }
+
+  async open(): Promise<void> {
+    await this.hold(await this.options.connect());
+  }
+
+  async call<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
+    if (!this.connection) throw new CodedError('CUSTODIAN_UNAVAILABLE', 'The custodian is being started again');
+    return this.connection.request(method, params);
+  }
+
+  /** Lets go without ending the custodian. */
+  close(): void {
+    this.ending = true;
+    this.connection?.close();
+  }
+
+  /** From here on the custodian's end is expected: it is not started again. */
+  expectEnd(): void {
+    this.ending = true;
+  }
+
+  private async hold(connection: CustodianConnection): Promise<void> {
+    connection.on('exit', this.options.onExit);
+    connection.on('stuck', this.options.onStuck);
+    this.connection = connection;
+    void connection.closed.then(() => {
+      this.connection = undefined;
+      if (!this.ending) void this.reconnect();
+    });
+  }
+
+  private async reconnect(): Promise<void> {
+    this.options.onTrouble('The custodian is gone; starting another', undefined);
+    for (let waitMs = RETRY_FIRST_MS; !this.ending; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      try {
+        await this.hold(await this.options.connect());
+        await this.options.onReconnected();
+        return;
+      } catch (error) {
+        this.options.onTrouble('Cannot reach or start a custodian; trying again', error);
+        await delay(waitMs);
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { ActivityNotFoundError, type Client } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Verdict } from '../contract/definition.ts';
+import type { Custody } from '../domain/custody.ts';
+import { runActivityId, workflowIdOf } from '../contract/names.ts';
+
+const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 15_000;
+
+/**
+ * Completes activities of agents by id: from whichever daemon, in whichever run of the workflow.
+ * The exit record in custody is the truth; a ring that is lost is made good by the reconciliation.
+ */
+export class Doorbell {
+  private readonly client: Client;
+  private readonly ending: AbortSignal;
+  private readonly open = new Set<Promise<unknown>>();
+
+  constructor(client: Client, ending: AbortSignal) {
+    this.client = client;
+    this.ending = ending;
+  }
+
+  /** @returns false if the workflow does not wait for it (any more) */
+  ringRun(agentId: string, generation: number, verdict: Verdict): Promise<boolean> {
+    return this.ring(agentId, runActivityId(generation), verdict);
+  }
+
+  ringStop(agentId: string, activityId: string, custody: Custody): Promise<boolean> {
+    return this.ring(agentId, activityId, custody);
+  }
+
+  /** Tells the server that a run goes on. Its details are what the Web UI shows of the pending activity. */
+  async beat(agentId: string, generation: number, details: unknown): Promise<void> {
+    try {
+      const id = { workflowId: workflowIdOf(agentId), activityId: runActivityId(generation) };
+      await this.client.activity.heartbeat(id, details);
+    } catch {
+      // Not found, paused, cancelled, reset, unreachable: none of them says anything about the process, and only an
+      // operator's stop may end it. If the server gives the activity up, the next attempt adopts.
+    }
+  }
+
+  /** Waits until no ring is under way, at most `ms`. */
+  async settle(ms: number): Promise<void> {
+    await Promise.race([Promise.allSettled(this.open), delay(ms, undefined, { ref: false })]);
+  }
+
+  private ring(agentId: string, activityId: string, result: unknown): Promise<boolean> {
+    const ringing = this.ringUntilHeard(agentId, activityId, result);
+    this.open.add(ringing);
+    return ringing.finally(() => this.open.delete(ringing));
+  }
+
+  private async ringUntilHeard(agentId: string, activityId: string, result: unknown): Promise<boolean> {
+    for (let waitMs = RETRY_FIRST_MS; !this.ending.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      try {
+        await this.client.activity.complete({ workflowId: workflowIdOf(agentId), activityId }, result);
+        return true;
+      } catch (error) {
+        // Not scheduled yet, completed already or closed: the server cannot tell them apart.
+        if (error instanceof ActivityNotFoundError) return false;
+        await delay(waitMs, undefined, { signal: this.ending }).catch(() => undefined);
+      }
+    }
+    return false;
+  }
+}

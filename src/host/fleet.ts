@@ -1,0 +1,57 @@
+import type { Roster, RosterRow } from '../ports/roster.ts';
+import { isUp } from '../domain/public-state.ts';
+
+/**
+ * The live table of the host: the roster's rows in memory, kept current by its feed. Health and metrics read it, so
+ * neither a slow disk nor a lost Temporal stands between a probe and its answer.
+ */
+export class Fleet {
+  private readonly rows = new Map<string, RosterRow>();
+  private readonly unsubscribe: () => void;
+
+  private constructor(unsubscribe: (fleet: Fleet) => () => void) {
+    this.unsubscribe = unsubscribe(this);
+  }
+
+  static async open(roster: Roster): Promise<Fleet> {
+    const fleet = new Fleet((self) =>
+      roster.subscribe((change) => {
+        if (change.kind === 'row') self.rows.set(change.row.agent_id, change.row);
+        else self.rows.delete(change.agent_id);
+      }),
+    );
+    for (const row of await roster.list()) {
+      if (!fleet.rows.has(row.agent_id)) fleet.rows.set(row.agent_id, row);
+    }
+    return fleet;
+  }
+
+  get(agentId: string): RosterRow | undefined {
+    return this.rows.get(agentId);
+  }
+
+  all(): RosterRow[] {
+    return [...this.rows.values()];
+  }
+
+  states(): { agent_id: string; up: boolean }[] {
+    return this.all().map((row) => ({ agent_id: row.agent_id, up: isUp(row.process) }));
+  }
+
+  /** Critical agents that are not up, also before they ever were. */
+  criticalDown(): { agent_id: string; reason: string }[] {
+    return this.all()
+      .filter((row) => row.decision.critical && !isUp(row.process))
+      .map((row) => ({ agent_id: row.agent_id, reason: row.decision.reason }));
+  }
+
+  /** Generation of the process that lives now; undefined if none does. */
+  liveGeneration(agentId: string): number | undefined {
+    const process = this.rows.get(agentId)?.process;
+    return process && process.pid !== null ? process.generation : undefined;
+  }
+
+  close(): void {
+    this.unsubscribe();
+  }
+}

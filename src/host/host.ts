@@ -1,0 +1,173 @@
+/**
+ * The host part of the daemon: turns what Temporal asks for into calls to the custodian, and what the custodian sees
+ * into verdicts for Temporal and facts for the roster.
+ */
+import type { RunRequest, StopRequest } from '../contract/activities.ts';
+import type { Definition, Verdict } from '../contract/definition.ts';
+import { stopActivityId } from '../contract/names.ts';
+import type { CustodyEntry, Events, SpawnParams } from '../custodian/protocol.ts';
+import { isReserved } from '../custodian/protocol.ts';
+import type { Custody, ExitRecord } from '../domain/custody.ts';
+import { describeExit } from '../domain/reasons.ts';
+import type { LogSource } from '../ports/log-source.ts';
+import type { Roster } from '../ports/roster.ts';
+import { Beats } from './beats.ts';
+import type { CustodyLink } from './custody-link.ts';
+import type { Doorbell } from './doorbell.ts';
+
+/** How much of a log stands beside the exit that it explains. */
+const LOG_TAIL_LINES = 20;
+
+export interface HostOptions {
+  custody: CustodyLink;
+  doorbell: Doorbell;
+  roster: Roster;
+  logs: LogSource;
+  /** Makes the spawn call of an incarnation: environment, references, log limits. */
+  prepare: (request: RunRequest, definition: Definition) => Promise<SpawnParams>;
+  onTrouble: (message: string, error: unknown) => void;
+}
+
+export class Host {
+  private readonly options: HostOptions;
+  private readonly beats: Beats;
+  private readonly live = new Map<string, { generation: number; pid: number; startedAt: string; logPath: string }>();
+  /** The latest generation of each agent that was seen to end. */
+  private readonly lastEnd = new Map<string, number>();
+  /** Stop activities that wait for the end of `<agent>/<generation>`. */
+  private readonly stops = new Map<string, Set<string>>();
+
+  constructor(options: HostOptions) {
+    this.options = options;
+    this.beats = new Beats((agentId) => this.beat(agentId));
+  }
+
+  custodyOf(agentId: string): Promise<Custody> {
+    return this.options.custody.call('custody', { agent: agentId });
+  }
+
+  /** Takes over a process that runs already. @returns false if this generation is not the live one */
+  async adopt(agentId: string, generation: number): Promise<boolean> {
+    const known = this.live.get(agentId);
+    if (known?.generation !== generation) return false;
+    await this.recordStart(agentId);
+    this.beats.start(agentId);
+    return true;
+  }
+
+  async spawn(request: RunRequest, definition: Definition): Promise<void> {
+    const params = await this.options.prepare(request, definition);
+    const spawned = await this.options.custody.call('spawn', params);
+    const { agent, generation } = params;
+    // The exit may have been told before this line runs; then there is nothing to watch any more.
+    if ((this.lastEnd.get(agent) ?? 0) < generation) {
+      this.watch(agent, { generation, pid: spawned.pid, startedAt: spawned.started_at, logPath: spawned.log_path });
+    }
+    await this.recordStart(agent);
+  }
+
+  /** @returns the custody if the incarnation is gone for good; undefined if `activityId` is completed when it is */
+  async stop(request: StopRequest, activityId: string): Promise<Custody | undefined> {
+    const id = key(request.agent_id, request.generation);
+    const waiting = this.stops.get(id) ?? new Set();
+    this.stops.set(id, waiting.add(activityId));
+    const result = await this.options.custody.call('stop', {
+      agent: request.agent_id,
+      generation: request.generation,
+      cause: 'operator',
+      signal: request.stop.signal,
+      grace_ms: request.stop.graceMs,
+    });
+    if (!result.done) return undefined;
+    this.stops.delete(id);
+    return result.custody;
+  }
+
+  signal(agentId: string, generation: number, signal: string): Promise<{ delivered: boolean }> {
+    return this.options.custody.call('signal', { agent: agentId, generation, signal });
+  }
+
+  /** The custodian tells that an incarnation has ended. Rings first: what waits for the verdict waits for a restart. */
+  onExit({ agent, exit, custody }: Events['exit']): void {
+    if (isReserved(agent)) return;
+    this.lastEnd.set(agent, exit.generation);
+    this.unwatch(agent, exit.generation);
+    void this.options.doorbell.ringRun(agent, exit.generation, { kind: 'exited', exit } satisfies Verdict);
+    const id = key(agent, exit.generation);
+    for (const activityId of this.stops.get(id) ?? []) void this.options.doorbell.ringStop(agent, activityId, custody);
+    this.stops.delete(id);
+    this.recordEnd(agent, exit).catch((error: unknown) => this.options.onTrouble('Cannot record an exit', error));
+  }
+
+  /**
+   * Brings the host's view in line with the custodian's list: at the daemon's start, and after a custodian's death.
+   * Ends that the workflows have not consumed are told to them.
+   */
+  async sync(entries: CustodyEntry[], handled: (agentId: string) => number): Promise<void> {
+    await Promise.all(
+      entries.map(async ({ agent, custody, live }) => {
+        if (isReserved(agent)) return;
+        if (live) {
+          const { generation, pid, started_at: startedAt, log_path: logPath } = live;
+          this.watch(agent, { generation, pid, startedAt, logPath });
+          if (live.stopping) this.stops.set(key(agent, generation), new Set([stopActivityId(generation)]));
+          await this.recordStart(agent);
+          return;
+        }
+        const exit = custody.last_exit;
+        if (!exit) return;
+        this.unwatch(agent, exit.generation);
+        if (exit.generation > handled(agent)) this.onExit({ agent, exit, custody });
+      }),
+    );
+  }
+
+  close(): void {
+    this.beats.stopAll();
+  }
+
+  private watch(agentId: string, incarnation: { generation: number; pid: number; startedAt: string; logPath: string }): void {
+    this.live.set(agentId, incarnation);
+    this.beats.start(agentId);
+  }
+
+  private unwatch(agentId: string, generation: number): void {
+    if ((this.live.get(agentId)?.generation ?? Infinity) > generation) return;
+    this.live.delete(agentId);
+    this.beats.stop(agentId);
+  }
+
+  private beat(agentId: string): void {
+    const known = this.live.get(agentId);
+    if (!known) return this.beats.stop(agentId);
+    const details = { pid: known.pid, ready: true, started_at: known.startedAt };
+    void this.options.doorbell.beat(agentId, known.generation, details);
+  }
+
+  private async recordStart(agentId: string): Promise<void> {
+    const known = this.live.get(agentId);
+    if (!known) return;
+    await this.options.roster.recordProcess(agentId, {
+      generation: known.generation,
+      pid: known.pid,
+      started_at: known.startedAt,
+      ready: true,
+      log_path: known.logPath,
+      last_exit: null,
+    });
+  }
+
+  private async recordEnd(agentId: string, exit: ExitRecord): Promise<void> {
+    const lines = await this.options.logs.tail(agentId, { lines: LOG_TAIL_LINES, generation: exit.generation });
+    await this.options.roster.recordProcess(agentId, {
+      generation: exit.generation,
+      pid: null,
+      started_at: null,
+      ready: false,
+      log_path: null,
+      last_exit: { ...exit, reason: describeExit(exit), log_tail: lines.join('\n') },
+    });
+  }
+}
+
+const key = (agentId: string, generation: number): string => `${agentId}/${generation}`;

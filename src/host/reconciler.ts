@@ -1,0 +1,183 @@
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AgentInput } from '../contract/agent-input.ts';
+import { agentIdOf, ORCHESTRATOR_QUEUE, RECONCILE_SIGNAL, WORKFLOW_TYPE, workflowIdOf } from '../contract/names.ts';
+import { isReserved, type CustodyEntry, type Order } from '../custodian/protocol.ts';
+import type { Custody } from '../domain/custody.ts';
+import { compare, type Action, type WorkflowFinding } from '../domain/reconciliation.ts';
+import type { Roster, RosterRow } from '../ports/roster.ts';
+
+const PERIOD_MS = 30_000;
+/** Something that is under way looks like a mismatch; only what still differs after this is one. */
+const SECOND_LOOK_MS = 2_000;
+const NOTHING: Custody = { fence: 0 };
+
+export interface ReconcilerOptions {
+  client: Client;
+  roster: Roster;
+  custodian: {
+    list(): Promise<CustodyEntry[]>;
+    orders(): Promise<Order[]>;
+    orderDone(agentId: string): Promise<void>;
+  };
+  /** Checks that an input is one that this host would admit, and signs what is added to it. Throws if it is not. */
+  resign: (input: AgentInput, restore: AgentInput['restore']) => AgentInput;
+  log: (message: string, details: Record<string, unknown>) => void;
+  onTrouble: (message: string, error: unknown) => void;
+}
+
+/** Compares roster, custody and workflows, at the daemon's start and every 30 s; see `src/domain/reconciliation.ts`. */
+export class Reconciler {
+  private readonly options: ReconcilerOptions;
+  private readonly ending = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(options: ReconcilerOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    this.running = this.loop();
+  }
+
+  async stop(): Promise<void> {
+    this.ending.abort();
+    await this.running;
+  }
+
+  /**
+   * One comparison. `settled` leaves out the second look, for a daemon that has just started: nothing is under way.
+   * @returns what was done, by agent
+   */
+  async pass(options: { settled: boolean }): Promise<Map<string, Action>> {
+    await this.handOverOrders();
+    const found = await this.findings();
+    if (options.settled || found.size === 0) return this.act(found);
+    await delay(SECOND_LOOK_MS, undefined, { signal: this.ending.signal });
+    const again = await this.findings();
+    return this.act(new Map([...again].filter(([agentId, { action }]) => found.get(agentId)?.action === action)));
+  }
+
+  private async loop(): Promise<void> {
+    while (!this.ending.signal.aborted) {
+      try {
+        await delay(PERIOD_MS, undefined, { signal: this.ending.signal });
+        await this.pass({ settled: false });
+      } catch (error) {
+        if (!this.ending.signal.aborted) this.options.onTrouble('Cannot reconcile; trying again', error);
+      }
+    }
+  }
+
+  /** Stops and deletes that were given while Temporal was away go before everything else. */
+  private async handOverOrders(): Promise<void> {
+    for (const order of await this.options.custodian.orders()) {
+      try {
+        await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, {});
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+        // Its workflow is lost: it is re-created first, and gets the order in the next pass.
+        if ((await this.options.roster.get(order.agent)) !== undefined) continue;
+      }
+      await this.options.custodian.orderDone(order.agent);
+      this.options.log('handed over an order', { agent_id: order.agent, verb: order.verb });
+    }
+  }
+
+  private async findings(): Promise<Map<string, Finding>> {
+    const [rows, entries, open] = await Promise.all([
+      this.options.roster.list(),
+      this.options.custodian.list(),
+      this.openWorkflows(),
+    ]);
+    const rowOf = new Map(rows.map((row) => [row.agent_id, row]));
+    const entryOf = new Map(entries.map((entry) => [entry.agent, entry]));
+    const all = new Set([...rowOf.keys(), ...entryOf.keys(), ...open].filter((agentId) => !isReserved(agentId)));
+    const found = new Map<string, Finding>();
+    for (const agentId of all) {
+      const row = rowOf.get(agentId);
+      const custody = entryOf.get(agentId)?.custody;
+      // Of an agent that has long been deleted only its fence is left: nothing to compare.
+      if (!row && !custody?.live && !open.has(agentId)) continue;
+      const workflow = open.has(agentId) ? 'open' : await this.workflowOf(agentId);
+      const action = compare(workflow, row && rowFinding(row), custody);
+      if (action !== 'none') found.set(agentId, { action, row, custody: custody ?? NOTHING });
+    }
+    return found;
+  }
+
+  /** The list is a hint (it lags); a workflow that is not in it is looked up by its id. */
+  private async openWorkflows(): Promise<Set<string>> {
+    const open = new Set<string>();
+    const query = `WorkflowType = '${WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'`;
+    for await (const { workflowId } of this.options.client.workflow.list({ query })) open.add(agentIdOf(workflowId));
+    return open;
+  }
+
+  private async workflowOf(agentId: string): Promise<WorkflowFinding> {
+    try {
+      const { status } = await this.options.client.workflow.getHandle(workflowIdOf(agentId)).describe();
+      if (status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW') return 'open';
+      return status.name === 'COMPLETED' || status.name === 'FAILED' ? 'ended' : 'gone';
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return 'gone';
+      throw error;
+    }
+  }
+
+  private async act(found: Map<string, Finding>): Promise<Map<string, Action>> {
+    const done = new Map<string, Action>();
+    for (const [agentId, finding] of found) {
+      try {
+        await this.actOn(agentId, finding);
+        done.set(agentId, finding.action);
+        this.options.log('reconciled', { agent_id: agentId, action: finding.action, custody: finding.custody });
+      } catch (error) {
+        this.options.onTrouble(`Cannot reconcile ${agentId} (${finding.action})`, error);
+      }
+    }
+    return done;
+  }
+
+  private async actOn(agentId: string, { action, row, custody }: Finding): Promise<void> {
+    switch (action) {
+      case 'tell':
+        return this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, custody);
+      case 'remove-row':
+        return this.options.roster.remove(agentId);
+      case 're-create':
+        return row && this.recreate(row);
+      case 'report-orphan':
+        return this.options.onTrouble(`Process ${custody.live?.pid} of ${agentId} runs, but nothing describes that agent`, undefined);
+      case 'none':
+        return undefined;
+    }
+  }
+
+  private async recreate(row: RosterRow): Promise<void> {
+    const { decision } = row;
+    const reason = 're-created from the roster: its workflow was lost';
+    const input = this.options.resign(decision.input, { ...decision.snapshot, reason });
+    try {
+      await this.options.client.workflow.start(WORKFLOW_TYPE, {
+        workflowId: workflowIdOf(row.agent_id),
+        taskQueue: ORCHESTRATOR_QUEUE,
+        args: [input],
+        staticSummary: `agent ${row.agent_id}, ${reason}`.slice(0, 130),
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  }
+}
+
+interface Finding {
+  action: Action;
+  row: RosterRow | undefined;
+  custody: Custody;
+}
+
+const rowFinding = ({ decision }: RosterRow) => ({
+  phase: decision.phase.kind,
+  generation: decision.generation,
+});

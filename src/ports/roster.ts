@@ -1,0 +1,68 @@
+import type { Decision, Transition } from '../contract/decision.ts';
+import type { ExitRecord } from '../domain/custody.ts';
+
+export type { Decision, Transition };
+
+/**
+ * The table of all agents, as everybody reads it: one row an agent, made of what its workflow decided (*decision*) and
+ * of what its host sees (*process*). Facts that arrive late or twice change nothing.
+ */
+export interface Roster {
+  /**
+   * Takes over what a workflow decided.
+   *
+   * Within one run a lower or equal `sequence` is ignored; from another run, an older `at_ms` is. Transitions not yet
+   * recorded (by run and sequence) are appended to the history.
+   * A decision with phase `closed` removes the row (after its transitions have been recorded) and notifies with it.
+   */
+  publish(decision: Decision): Promise<void>;
+  /** Takes over what the host sees. A generation below the recorded one is ignored. No row yet: kept until there is one. */
+  recordProcess(agentId: string, process: ProcessFacts): Promise<void>;
+  get(agentId: string): Promise<RosterRow | undefined>;
+  /** All rows, ordered by agent id. */
+  list(): Promise<RosterRow[]>;
+  /** Transitions of an agent, newest first, also after its deletion (30 days). `before`: only those with a lower `id`. */
+  history(agentId: string, page: { limit: number; before?: number }): Promise<HistoryEntry[]>;
+  /** Takes out a row whose workflow is known to be gone on purpose; its history stays unless `purge`. */
+  remove(agentId: string, options?: { purge?: boolean }): Promise<void>;
+  /** Small facts of the daemon itself, such as the path of the configuration file in use. */
+  setFact(name: string, value: string): Promise<void>;
+  getFact(name: string): Promise<string | undefined>;
+  /** Called after every change that was recorded, in order. Returns what ends the subscription. */
+  subscribe(listener: (change: RosterChange) => void): () => void;
+  close(): Promise<void>;
+}
+
+export type RosterChange =
+  | { kind: 'row'; row: RosterRow }
+  /** `closing` is the last decision, where there was one: it tells a deletion from a failed start. */
+  | { kind: 'removed'; agent_id: string; closing?: Decision };
+
+export interface HistoryEntry extends Transition {
+  /** Position in the history; grows. */
+  id: number;
+  run_id: string;
+}
+
+export interface ProcessFacts {
+  generation: number;
+  /** Null once it has ended. */
+  pid: number | null;
+  started_at: string | null;
+  ready: boolean;
+  log_path: string | null;
+  last_exit: LastExit | null;
+}
+
+export interface LastExit extends ExitRecord {
+  /** A sentence. */
+  reason: string;
+  /** The last lines of its log. */
+  log_tail: string;
+}
+
+export interface RosterRow {
+  agent_id: string;
+  decision: Decision;
+  process: ProcessFacts | null;
+}

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { AgentInput } from '../contract/agent-input.ts';
+import { CodedError } from '../contract/errors.ts';
+import type { AgentSnapshot } from '../domain/agent-state.ts';
+import { agentId, launchFields, templateId, variables } from './fields.ts';
+import { plainData } from './plain-data.ts';
+import { check, type Problem, strict } from './problem.ts';
+import { isUnsupported, unsupportedMessage } from './unsupported.ts';
+
+/** The whole input, as JSON. It is an event of a workflow's history, and goes with every continued run. */
+export const MAX_INPUT_BYTES = 256 * 1024;
+
+const count = z.int().min(0);
+
+const snapshot = strict({
+  desired: z.enum(['running', 'stopped', 'deleted']),
+  generation: count,
+  handled: count,
+  failures: strict({ consecutive: count, timesMs: z.array(z.number()).max(1000) }),
+  episode: strict({ number: count, incident: z.boolean() }),
+  restarts: count,
+  lastExit: strict({
+    generation: count,
+    code: z.int().nullable(),
+    signal: z.string().nullable(),
+    cause: z.enum(['self', 'operator', 'shutdown', 'reboot', 'custodian_lost']),
+    at: z.string(),
+    ran_ms: z.number(),
+  }).nullable(),
+  phase: z.enum(['completed', 'disabled', 'other']),
+  reason: z.string(),
+}) satisfies z.ZodType<AgentSnapshot>;
+
+const written = {
+  agent_id: agentId,
+  template_id: templateId.exactOptional(),
+  variables: variables.exactOptional(),
+  ...launchFields,
+};
+
+/** What a person or program may write: the body of `POST /agents`, an entry of the configuration. */
+export const agentRequestSchema = strict(written) satisfies z.ZodType<AgentInput>;
+
+/** The input of the workflow: the same, and what the daemon adds. */
+export const agentInputSchema = strict({
+  ...written,
+  origin: z.string().max(4200).exactOptional(),
+  created_by: agentId.exactOptional(),
+  request_id: z.string().max(256).exactOptional(),
+  restore: snapshot.exactOptional(),
+  signature: z.string().max(256).exactOptional(),
+}) satisfies z.ZodType<AgentInput>;
+
+/**
+ * Checks the input of an `agent` workflow, whoever started it.
+ *
+ * @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD or PAYLOAD_TOO_LARGE, naming the field
+ */
+export function parseAgentInput(value: unknown): AgentInput {
+  return parse(agentInputSchema, value);
+}
+
+/**
+ * Checks what a caller of the API or the configuration file says of an agent: fields that only the daemon sets, such as
+ * `signature` and `origin`, are refused.
+ *
+ * @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD or PAYLOAD_TOO_LARGE, naming the field
+ */
+export function parseAgentRequest(value: unknown): AgentInput {
+  return parse(agentRequestSchema, value);
+}
+
+function parse(schema: z.ZodType<AgentInput>, value: unknown): AgentInput {
+  const plain = plainData(value);
+  if (plain.kind === 'problem') throw invalid(plain.problem);
+  const bytes = Buffer.byteLength(JSON.stringify(plain.value));
+  if (bytes > MAX_INPUT_BYTES) {
+    throw new CodedError(
+      'PAYLOAD_TOO_LARGE',
+      `The description of the agent has ${bytes} bytes; the limit is ${MAX_INPUT_BYTES}`,
+      {
+        bytes,
+        limit_bytes: MAX_INPUT_BYTES,
+      },
+    );
+  }
+  const checked = check(schema, withAliases(plain.value));
+  if (checked.kind === 'problem') throw invalid(checked.problem);
+  return checked.value;
+}
+
+function invalid({ field, message, unknown }: Problem): CodedError {
+  if (unknown && isUnsupported(field)) return new CodedError('UNSUPPORTED_FIELD', unsupportedMessage(field), { field });
+  if (unknown && OWNED.has(field)) {
+    return new CodedError('INVALID_REQUEST', `${field} is set by the daemon; remove the field`, { field });
+  }
+  return new CodedError('INVALID_REQUEST', message, { field });
+}
+
+const OWNED: ReadonlySet<string> = new Set(['origin', 'created_by', 'request_id', 'restore', 'signature']);
+
+/** Names that other systems of the family write in another way. */
+const ALIASES = { agentId: 'agent_id', templateId: 'template_id' } as const;
+
+function withAliases(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  const fields: Record<string, unknown> = { ...value };
+  for (const [alias, name] of Object.entries(ALIASES)) {
+    if (!Object.hasOwn(fields, alias)) continue;
+    if (Object.hasOwn(fields, name) && fields[name] !== fields[alias]) {
+      throw new CodedError('INVALID_REQUEST', `${alias} and ${name} are both given and differ; keep ${name}`, {
+        field: name,
+      });
+    }
+    fields[name] = fields[alias];
+    delete fields[alias];
+  }
+  return fields;
+}

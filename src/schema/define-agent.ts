@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { Definition, Launch } from '../contract/definition.ts';
+import { CodedError } from '../contract/errors.ts';
+import type { RestartPolicy } from '../domain/restart-policy.ts';
+import type { StopPolicy } from '../domain/stop-policy.ts';
+import type { TemplateText } from '../ports/template-source.ts';
+import { restartPolicyOf, stopPolicyOf } from './policies.ts';
+import { substitute } from './substitute.ts';
+import { invalidTemplate, parseTemplate, type Template } from './template.ts';
+import { valuesOf } from './variables.ts';
+
+export interface DefineRequest {
+  /** Checked by `parseAgentInput` or `parseAgentRequest`. */
+  input: AgentInput;
+  /** The template that `input.template_id` names. */
+  template: TemplateText | null;
+  /** All that exist, built in and declared, with the configured defaults applied. */
+  faultDomains: Record<string, RestartPolicy>;
+  defaults: { stop: StopPolicy };
+  /** Folder of the configuration file: relative paths start here. */
+  baseDir: string;
+}
+
+/** The kernel takes no longer argument or variable (MAX_ARG_STRLEN, its final NUL included). */
+const MAX_ARGUMENT_BYTES = 131_071;
+
+/**
+ * Puts an agent's input and its template together. Pure: the same arguments give the same definition, on every host.
+ *
+ * @throws CodedError INVALID_REQUEST for a mistake in the input, TEMPLATE_INVALID for one in the template
+ */
+export function defineAgent(request: DefineRequest): Definition {
+  const { input, faultDomains, defaults } = request;
+  if (input.template_id !== undefined && request.template === null) {
+    throw new CodedError(
+      'TEMPLATE_NOT_FOUND',
+      `Template ${input.template_id} of agent ${input.agent_id} is not there`,
+      {
+        template_id: input.template_id,
+      },
+    );
+  }
+  const template = request.template === null ? null : parseTemplate(request.template);
+  const faultDomain = input.fault_domain ?? template?.fault_domain ?? 'default';
+  if (!Object.hasOwn(faultDomains, faultDomain)) {
+    const known = Object.keys(faultDomains).join(', ');
+    throw refusal(input, 'fault_domain', `is ${JSON.stringify(faultDomain)}; expected one of ${known}`);
+  }
+  const launch = launchOf(request, template);
+  return {
+    agent_id: input.agent_id,
+    template_id: input.template_id ?? null,
+    template_version: request.template?.version ?? null,
+    fault_domain: faultDomain,
+    rules: {
+      launchDigest: digestOf(launch),
+      restart: restartPolicyOf(faultDomains[faultDomain] as RestartPolicy, template, input),
+      stop: stopPolicyOf(defaults.stop, template, input),
+    },
+    launch,
+  };
+}
+
+function launchOf(request: DefineRequest, template: Template | null): Launch {
+  const { input, baseDir } = request;
+  const { command, own } = commandOf(request, template);
+  const task = input.task ?? template?.task ?? null;
+  const values = valuesOf(input, request.template, template, task);
+  /** A name without a value is the mistake of whoever wrote the text. */
+  const fill = (field: string, text: string, ofInput: boolean, references = true): string =>
+    substitute(
+      text,
+      (name) => {
+        const value = values.get(name);
+        if (value !== undefined) return value;
+        const says = `${field} uses {{${name}}}, which has no value; known: ${[...values.keys()].join(', ') || 'none'}`;
+        if (name === 'task')
+          throw new CodedError('INVALID_REQUEST', `${field} uses {{task}}: give the agent a task`, { field: 'task' });
+        if (ofInput || request.template === null) throw new CodedError('INVALID_REQUEST', says, { field });
+        throw invalidTemplate(request.template, field, says);
+      },
+      references,
+    );
+  const env = { ...template?.env, ...input.env };
+  const stdin = input.stdin ?? template?.stdin;
+  const envFile = input.env_file ?? template?.env_file;
+  const cwd = input.cwd ?? template?.cwd ?? '.';
+  const launch: Launch = {
+    command: command.map((argument, n) => fill(`command.${n}`, argument, own)),
+    env: Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [
+        name,
+        fill(`env.${name}`, value, Object.hasOwn(input.env ?? {}, name)),
+      ]),
+    ),
+    env_file: envFile === undefined ? null : path.resolve(baseDir, envFile),
+    cwd: path.resolve(baseDir, fill('cwd', cwd, input.cwd !== undefined, false)),
+    stdin: stdin === undefined ? null : fill('stdin', stdin, input.stdin !== undefined, false),
+    task,
+    may: input.may ?? template?.may ?? { start: [] },
+  };
+  checkSizes(input, launch);
+  return launch;
+}
+
+function commandOf(
+  { input, template: text }: DefineRequest,
+  template: Template | null,
+): { command: string[]; own: boolean } {
+  if (input.command !== undefined) return { command: input.command, own: true };
+  if (template?.command !== undefined) return { command: template.command, own: false };
+  if (text === null) throw refusal(input, 'template_id', 'and command are both missing; give one of them');
+  throw invalidTemplate(
+    text,
+    'command',
+    'command is missing, and the agent gives none; expected a list such as [python3, agent.py]',
+  );
+}
+
+function checkSizes(input: AgentInput, launch: Launch): void {
+  const texts: [field: string, text: string][] = [
+    ...launch.command.map((argument, n): [string, string] => [`command.${n}`, argument]),
+    ...Object.entries(launch.env).map(([name, value]): [string, string] => [`env.${name}`, `${name}=${value}`]),
+    ['task', `OPENSTARRY_TASK=${launch.task ?? ''}`],
+  ];
+  for (const [field, text] of texts) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes <= MAX_ARGUMENT_BYTES) continue;
+    throw refusal(
+      input,
+      field,
+      `has ${bytes} bytes; the operating system takes at most ${MAX_ARGUMENT_BYTES}: use stdin or a file`,
+    );
+  }
+}
+
+/** The same for the same launch, whatever the order in which its variables were written. */
+function digestOf(launch: Launch): string {
+  const { command, env, env_file, cwd, stdin, task, may } = launch;
+  const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify([command, variables, env_file, cwd, stdin, task, may.start]);
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function refusal(input: AgentInput, field: string, says: string): CodedError {
+  return new CodedError('INVALID_REQUEST', `Agent ${input.agent_id}: ${field} ${says}`, {
+    field,
+    agent_id: input.agent_id,
+  });
+}

@@ -1,0 +1,35 @@
+/** Fields of an agent that later versions will know: whoever writes one now is told so, instead of being ignored. */
+const UNSUPPORTED: ReadonlySet<string> = new Set([
+  'health',
+  'liveness',
+  'readiness',
+  'limits',
+  'depends_on',
+  'schedule',
+  'user',
+  'group',
+  'umask',
+  'priority',
+  'wake_on_message',
+  'relocate',
+  'host',
+  'kill_mode',
+  'stop_command',
+  'stop.command',
+  'registry',
+  'plugins',
+  'escalation',
+  'ports',
+  'queues',
+  'topics',
+  'session',
+  'sessions',
+  'proposal',
+  'idempotency_key',
+  'ttl',
+]);
+
+export const isUnsupported = (field: string): boolean => UNSUPPORTED.has(field);
+
+export const unsupportedMessage = (field: string): string =>
+  `${field} is not supported by this version; nothing was ignored: remove the field`;

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  type Client,
+} from '@temporalio/client';
+import type { AgentInput } from '../contract/agent-input.ts';
+import { CodedError, isErrorCode } from '../contract/errors.ts';
+import type { Accepted, CommandArgs } from '../contract/messages.ts';
+import { ORCHESTRATOR_QUEUE, WORKFLOW_TYPE, workflowIdOf, type CommandName } from '../contract/names.ts';
+import { isUnreachable, type TemporalLink } from './temporal-link.ts';
+
+export type TemporalClient = Pick<Client, 'workflow' | 'withDeadline'>;
+
+/** The server's word for an update that was accepted by a run which then continued as a new one. */
+const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
+/** Temporal refuses summaries over 400 bytes. */
+const SUMMARY_CHARACTERS = 130;
+
+/** The lives of agents in Temporal, in words of this code: short deadlines, and errors from the table. */
+export class AgentWorkflows {
+  readonly #client: TemporalClient;
+  readonly #link: TemporalLink;
+  readonly #timeoutMs: number;
+
+  constructor(client: TemporalClient, link: TemporalLink, timeoutMs: number) {
+    this.#client = client;
+    this.#link = link;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Starts a life.
+   * @throws CodedError AGENT_EXISTS, TEMPORAL_UNAVAILABLE
+   */
+  async start(input: AgentInput): Promise<{ run_id: string }> {
+    const what = `create ${input.agent_id}`;
+    try {
+      const handle = await this.#ask(what, () =>
+        this.#client.workflow.start(WORKFLOW_TYPE, {
+          workflowId: workflowIdOf(input.agent_id),
+          taskQueue: ORCHESTRATOR_QUEUE,
+          workflowIdConflictPolicy: 'FAIL',
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+          staticSummary: summaryOf(input),
+          args: [input],
+        }),
+      );
+      return { run_id: handle.firstExecutionRunId };
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) throw agentExists(input.agent_id);
+      throw error;
+    }
+  }
+
+  /**
+   * Has a command accepted into the desired state.
+   * @throws CodedError AGENT_NOT_FOUND if there is no such life, TEMPORAL_UNAVAILABLE, or what the workflow refused it with
+   */
+  async command<Name extends CommandName>(agentId: string, name: Name, args: CommandArgs[Name]): Promise<Accepted> {
+    try {
+      return await this.#update(agentId, name, args);
+    } catch (error) {
+      if (refusalOf(error)?.type !== CUT_OFF_BY_NEW_RUN) throw coded(error, agentId);
+    }
+    return this.#update(agentId, name, args).catch((error: unknown) => {
+      throw coded(error, agentId);
+    });
+  }
+
+  /** Waits for the end of a run, so that its workflow id is free. @returns false if it did not end in time */
+  async closed(agentId: string, runId: string, timeoutMs: number): Promise<boolean> {
+    const handle = this.#client.workflow.getHandle(workflowIdOf(agentId), runId, { followRuns: false });
+    try {
+      await this.#client.withDeadline(Date.now() + timeoutMs, () => handle.result());
+    } catch (error) {
+      return !isUnreachable(error); // any other error tells how it ended, or that it is gone
+    }
+    return true;
+  }
+
+  /** @throws CodedError TEMPORAL_UNAVAILABLE without a call while Temporal is known to be away */
+  checkReachable(what: string): void {
+    if (!this.#link.reachable()) throw unavailable(what);
+  }
+
+  #update<Name extends CommandName>(agentId: string, name: Name, args: CommandArgs[Name]): Promise<Accepted> {
+    const handle = this.#client.workflow.getHandle(workflowIdOf(agentId));
+    return this.#ask(`${name} ${agentId}`, () =>
+      handle.executeUpdate<Accepted, [CommandArgs[Name]]>(name, { args: [args], updateId: randomUUID() }),
+    );
+  }
+
+  async #ask<T>(what: string, call: () => Promise<T>): Promise<T> {
+    this.checkReachable(what);
+    try {
+      return await this.#client.withDeadline(Date.now() + this.#timeoutMs, call);
+    } catch (error) {
+      if (isUnreachable(error)) throw unavailable(what, error, this.#timeoutMs);
+      throw error;
+    }
+  }
+}
+
+export function agentExists(agentId: string): CodedError {
+  return new CodedError('AGENT_EXISTS', `An agent ${agentId} exists already`, { agent_id: agentId });
+}
+
+export function agentNotFound(agentId: string): CodedError {
+  return new CodedError('AGENT_NOT_FOUND', `There is no agent ${agentId}`, { agent_id: agentId });
+}
+
+function unavailable(what: string, cause?: unknown, timeoutMs?: number): CodedError {
+  const why =
+    timeoutMs === undefined
+      ? 'Temporal cannot be reached'
+      : `Temporal did not answer within ${timeoutMs} ms; the call may yet take effect`;
+  return new CodedError('TEMPORAL_UNAVAILABLE', `Cannot ${what}: ${why}`, {}, cause);
+}
+
+function refusalOf(error: unknown): ApplicationFailure | undefined {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  return cause instanceof ApplicationFailure ? cause : undefined;
+}
+
+function coded(error: unknown, agentId: string): unknown {
+  if (error instanceof WorkflowNotFoundError) return agentNotFound(agentId);
+  const refusal = refusalOf(error);
+  return refusal && isErrorCode(refusal.type) ? new CodedError(refusal.type, refusal.message, {}, error) : error;
+}
+
+function summaryOf(input: AgentInput): string {
+  const what = input.template_id ?? input.command?.join(' ') ?? 'agent';
+  const text = input.created_by === undefined ? what : `${what}, created by ${input.created_by}`;
+  return text.length > SUMMARY_CHARACTERS ? `${text.slice(0, SUMMARY_CHARACTERS - 1)}…` : text;
+}

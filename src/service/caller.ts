@@ -1,0 +1,96 @@
+import type { AgentInput } from '../contract/agent-input.ts';
+import { CodedError } from '../contract/errors.ts';
+import type { RosterRow } from '../ports/roster.ts';
+
+/** On whose behalf something is asked for. */
+export type Caller = { kind: 'admin' } | AgentCaller;
+
+/** A running agent that uses its own token. */
+export interface AgentCaller {
+  kind: 'agent';
+  agent_id: string;
+  generation: number;
+  may: { start: string[] };
+}
+
+/** What comes with every call. */
+export interface Call {
+  caller: Caller;
+  /** Correlation id: from the request to the agent's environment. */
+  request_id: string;
+  /** Ends the waiting, not what has been asked for: the caller is gone or the daemon goes down. */
+  signal?: AbortSignal;
+}
+
+export type ControlVerb = 'start' | 'stop' | 'restart' | 'delete' | 'signal' | 'read the logs of';
+
+/** What an agent may say about another one. Everything else is the business of its template. */
+const FIELDS_FOR_AGENTS = [
+  'agent_id',
+  'template_id',
+  'variables',
+  'labels',
+  'task',
+] as const satisfies readonly (keyof AgentInput)[];
+
+export function describeCaller(caller: Caller): string {
+  return caller.kind === 'admin' ? 'admin' : `agent ${caller.agent_id}/${caller.generation}`;
+}
+
+/** @throws CodedError STALE_INCARNATION if the token belongs to a process that is not the live one */
+export function checkIncarnation(caller: AgentCaller, liveGeneration: number | undefined): void {
+  if (liveGeneration === caller.generation) return;
+  const live = liveGeneration === undefined ? 'no process of it is live' : `generation ${liveGeneration} is live`;
+  throw new CodedError(
+    'STALE_INCARNATION',
+    `The token is for generation ${caller.generation} of ${caller.agent_id}, but ${live}`,
+    {
+      agent_id: caller.agent_id,
+      generation: caller.generation,
+      live_generation: liveGeneration ?? null,
+    },
+  );
+}
+
+/** @throws CodedError FORBIDDEN unless the caller may create this agent */
+export function checkMayCreate(caller: Caller, input: AgentInput): void {
+  if (caller.kind === 'admin') return;
+  const allowed: readonly string[] = FIELDS_FOR_AGENTS;
+  const field = Object.keys(input).find((name) => !allowed.includes(name));
+  if (field !== undefined) {
+    throw new CodedError(
+      'FORBIDDEN',
+      `The agent ${caller.agent_id} may not set "${field}": the token of an agent allows ${allowed.join(', ')}`,
+      {
+        field,
+        allowed,
+      },
+    );
+  }
+  const { template_id } = input;
+  if (template_id === undefined || !caller.may.start.includes(template_id)) {
+    const may = caller.may.start.length === 0 ? 'none' : caller.may.start.join(', ');
+    throw new CodedError(
+      'FORBIDDEN',
+      `The agent ${caller.agent_id} may not start template ${template_id ?? '(none given)'}: its token allows ${may}`,
+      {
+        field: 'template_id',
+        value: template_id ?? null,
+        allowed: caller.may.start,
+      },
+    );
+  }
+}
+
+/** @throws CodedError FORBIDDEN unless the caller may do this to the agent of the row */
+export function checkMayControl(caller: Caller, verb: ControlVerb, row: RosterRow): void {
+  if (caller.kind === 'admin' || row.decision.input.created_by === caller.agent_id) return;
+  if (verb === 'read the logs of' && row.agent_id === caller.agent_id) return;
+  throw new CodedError(
+    'FORBIDDEN',
+    `The agent ${caller.agent_id} may not ${verb} ${row.agent_id}, which it has not created`,
+    {
+      agent_id: row.agent_id,
+    },
+  );
+}

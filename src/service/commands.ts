@@ -1,0 +1,144 @@
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { AgentView } from '../contract/agent-view.ts';
+import type { Definition } from '../contract/definition.ts';
+import { codeOf } from '../contract/errors.ts';
+import type { CommandArgs } from '../contract/messages.ts';
+import { parseDurationMs } from '../domain/duration.ts';
+import { DEFAULT_STOP, type StopPolicy } from '../domain/stop-policy.ts';
+import type { Roster, RosterRow } from '../ports/roster.ts';
+import { AgentWatch } from './agent-watch.ts';
+import { agentNotFound, type AgentWorkflows } from './agent-workflows.ts';
+import { checkMayControl, type Call } from './caller.ts';
+import type { CommandLanes } from './command-lanes.ts';
+import type { HostControl } from './host-control.ts';
+import { settlementOf, type WaitedVerb } from './settlement.ts';
+import { viewOf } from './view.ts';
+
+export interface CommandOptions {
+  /** How long to wait for what was asked for; 0 returns once it is accepted. @default 30000 */
+  waitMs?: number;
+  /** Of stop and delete: overrides the agent's own, such as `"2s"`. */
+  grace?: string;
+}
+
+export interface CommandResult {
+  agent_id: string;
+  /** The command's number; null if it went to the custodian because Temporal is away. */
+  revision: number | null;
+  /** True once what was asked for has come about. */
+  settled: boolean;
+  /** Null once the agent is deleted. */
+  agent: AgentView | null;
+  /** Why it is not settled, where the agent's own reason does not tell. */
+  note?: string;
+}
+
+export interface CommandParts {
+  roster: Roster;
+  workflows: AgentWorkflows;
+  lanes: CommandLanes;
+  host: HostControl;
+  admit: (input: AgentInput) => Definition | Promise<Definition>;
+  isStale: () => boolean;
+}
+
+const CLOSES_WITHIN_MS = 5000;
+
+/** Start, stop, restart, delete: accepted into the desired state, then waited for in the roster. */
+export async function commandAgent(
+  parts: CommandParts,
+  call: Call,
+  verb: WaitedVerb,
+  agentId: string,
+  options: CommandOptions,
+): Promise<CommandResult> {
+  const watch = await AgentWatch.open(parts.roster, agentId);
+  try {
+    const { row } = watch.seen;
+    if (row === undefined) throw agentNotFound(agentId);
+    checkMayControl(call.caller, verb, row);
+    const revision = await accepted(parts, call, verb, row, options.grace);
+    if (revision === null) return orderGiven(parts, verb, row);
+    return await settled(parts, call, watch, { verb, revision, generation: row.decision.generation }, row, options);
+  } finally {
+    watch.close();
+  }
+}
+
+/** @returns its revision; null if the custodian has taken the order since Temporal, or the workflow, is not there */
+async function accepted(
+  { roster, workflows, lanes, host, admit }: CommandParts,
+  call: Call,
+  verb: WaitedVerb,
+  row: RosterRow,
+  grace: string | undefined,
+): Promise<number | null> {
+  const { agent_id } = row;
+  const args: CommandArgs['stop'] = { ...(grace === undefined ? {} : { grace }), request_id: call.request_id };
+  return lanes.send(agent_id, `${verb} ${grace ?? ''}`, async () => {
+    try {
+      return (await workflows.command(agent_id, verb, args)).revision;
+    } catch (error) {
+      const code = codeOf(error);
+      // A row without a workflow: either it has just been deleted, or its workflow was lost and will be made again.
+      const lost = code === 'AGENT_NOT_FOUND' && (await roster.get(agent_id))?.decision.run_id === row.decision.run_id;
+      if ((verb !== 'stop' && verb !== 'delete') || (code !== 'TEMPORAL_UNAVAILABLE' && !lost)) throw error;
+      await host.order(agent_id, verb, await stopPolicyOf(admit, row.decision.input, grace));
+      return null;
+    }
+  });
+}
+
+async function settled(
+  { roster, workflows, isStale }: CommandParts,
+  call: Call,
+  watch: AgentWatch,
+  asked: { verb: WaitedVerb; revision: number; generation: number },
+  before: RosterRow,
+  { waitMs = 30_000 }: CommandOptions,
+): Promise<CommandResult> {
+  const { agent_id } = before;
+  const { verb, revision } = asked;
+  const deadline = performance.now() + waitMs;
+  const settlement = await watch.until((seen) => settlementOf(asked, seen), waitMs, call.signal);
+  if (verb === 'delete' && settlement === 'settled') {
+    // Only when Temporal has closed the workflow can the id be used again.
+    const runId = watch.seen.closing?.run_id ?? before.decision.run_id;
+    const leftMs = Math.max(CLOSES_WITHIN_MS, deadline - performance.now());
+    const closed = await workflows.closed(agent_id, runId, leftMs);
+    return {
+      agent_id,
+      revision,
+      settled: closed,
+      agent: null,
+      ...(closed ? {} : { note: 'its workflow is not closed yet' }),
+    };
+  }
+  if (settlement === 'gone') throw agentNotFound(agent_id);
+  const row = watch.seen.row ?? (await roster.get(agent_id)) ?? before;
+  const result = { agent_id, revision, settled: settlement === 'settled', agent: viewOf(row, isStale()) };
+  return settlement === 'overtaken' ? { ...result, note: `${verb} was overtaken by another command` } : result;
+}
+
+async function orderGiven(
+  { roster, isStale }: CommandParts,
+  verb: WaitedVerb,
+  before: RosterRow,
+): Promise<CommandResult> {
+  const row = (await roster.get(before.agent_id)) ?? before;
+  const note = `the custodian carries out the ${verb} and keeps it; Temporal is told when it is back`;
+  return { agent_id: before.agent_id, revision: null, settled: false, agent: viewOf(row, isStale()), note };
+}
+
+/** How the agent is to be stopped, as well as it can be known without its workflow. */
+async function stopPolicyOf(
+  admit: CommandParts['admit'],
+  input: AgentInput,
+  grace: string | undefined,
+): Promise<StopPolicy> {
+  const own = await Promise.resolve(input)
+    .then(admit)
+    .then((definition) => definition.rules.stop)
+    .catch(() => DEFAULT_STOP); // its template has gone meanwhile: no reason to let it run
+  return grace === undefined ? own : { ...own, graceMs: parseDurationMs(grace) };
+}

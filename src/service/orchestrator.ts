@@ -1,0 +1,245 @@
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { AgentView } from '../contract/agent-view.ts';
+import type { Definition } from '../contract/definition.ts';
+import { CodedError } from '../contract/errors.ts';
+import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
+import type { LogSource } from '../ports/log-source.ts';
+import type { HistoryEntry, Roster, RosterRow } from '../ports/roster.ts';
+import { tailAndFollow } from './agent-logs.ts';
+import { agentNotFound, AgentWorkflows, type TemporalClient } from './agent-workflows.ts';
+import { AgentWatch } from './agent-watch.ts';
+import { checkIncarnation, checkMayControl, type Call } from './caller.ts';
+import { CommandLanes } from './command-lanes.ts';
+import { commandAgent, type CommandOptions, type CommandParts, type CommandResult } from './commands.ts';
+import { createAgent, type Created, type CreateOptions } from './creation.ts';
+import type { HostControl } from './host-control.ts';
+import type { TemporalLink } from './temporal-link.ts';
+import { viewOf } from './view.ts';
+
+export interface OrchestratorDeps {
+  roster: Roster;
+  logs: LogSource;
+  /** Over a lazy connection: the service works, as far as it can, also before Temporal is there. */
+  client: TemporalClient;
+  temporal: TemporalLink;
+  host: HostControl;
+  /** Checks an input as a whole and puts it together with its template. @throws CodedError TEMPLATE_NOT_FOUND, … */
+  admit: (input: AgentInput) => Definition | Promise<Definition>;
+  /** The input with its signature. */
+  sign: (input: AgentInput) => AgentInput;
+  /** The generation of the agent's live process, from the host's own table; undefined if none is. */
+  liveGeneration: (agentId: string) => number | undefined | Promise<number | undefined>;
+  /** Something went wrong after the answer was given. */
+  warn?: (message: string, fields: Record<string, unknown>) => void;
+  /** For one call to Temporal. @default 5000 */
+  temporalTimeoutMs?: number;
+}
+
+export interface ListFilter {
+  state?: string;
+  template_id?: string;
+  /** All of them: `name=value`, or `name` with any value. */
+  labels?: string[];
+}
+
+/**
+ * Everything that can be asked of the daemon about agents. HTTP, and every other way in, only translates.
+ *
+ * What is decided, Temporal decides: commands are accepted into the desired state of the agent's workflow. What is
+ * shown, the roster shows. Agents see all agents and command those that they have created; see `caller.ts`.
+ */
+export class Orchestrator {
+  readonly #deps: OrchestratorDeps;
+  readonly #workflows: AgentWorkflows;
+  readonly #parts: CommandParts;
+  readonly #lanes = new CommandLanes();
+
+  constructor(deps: OrchestratorDeps) {
+    this.#deps = deps;
+    this.#workflows = new AgentWorkflows(deps.client, deps.temporal, deps.temporalTimeoutMs ?? 5000);
+    const { roster, host, admit } = deps;
+    this.#parts = {
+      roster,
+      host,
+      admit,
+      workflows: this.#workflows,
+      lanes: this.#lanes,
+      isStale: () => this.#isStale(),
+    };
+  }
+
+  /** Creates an agent; see `createAgent`. */
+  async create(call: Call, input: AgentInput, options: CreateOptions = {}): Promise<Created> {
+    await this.#admitCaller(call);
+    const { roster, admit, sign } = this.#deps;
+    return createAgent({ roster, admit, sign, workflows: this.#workflows }, call, input, options);
+  }
+
+  async list(call: Call, filter: ListFilter = {}): Promise<AgentView[]> {
+    await this.#admitCaller(call);
+    const stale = this.#isStale();
+    const rows = await this.#deps.roster.list();
+    return rows.map((row) => viewOf(row, stale)).filter((view) => matches(view, filter));
+  }
+
+  /** @throws CodedError AGENT_NOT_FOUND */
+  async get(call: Call, agentId: string): Promise<AgentView> {
+    await this.#admitCaller(call);
+    return viewOf(await this.#row(agentId), this.#isStale());
+  }
+
+  start(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
+    return this.#command(call, 'start', agentId, options);
+  }
+
+  stop(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
+    return this.#command(call, 'stop', agentId, options);
+  }
+
+  restart(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
+    return this.#command(call, 'restart', agentId, options);
+  }
+
+  /** Deletes an agent. Its logs and history stay, unless `purge`: then they go when the agent has. */
+  async remove(
+    call: Call,
+    agentId: string,
+    options: CommandOptions & { purge?: boolean } = {},
+  ): Promise<CommandResult> {
+    await this.#admitCaller(call);
+    if (options.purge && call.caller.kind === 'admin' && (await this.#isOnlyRemembered(agentId))) {
+      await this.#purge(agentId);
+      return { agent_id: agentId, revision: null, settled: true, agent: null };
+    }
+    const result = await commandAgent(this.#parts, call, 'delete', agentId, options);
+    if (options.purge) await this.#purgeAfter(result);
+    return result;
+  }
+
+  /** Passes a signal on to the agent's process. Resolves when the workflow has accepted it. */
+  async signal(call: Call, agentId: string, name: string): Promise<{ revision: number }> {
+    await this.#admitCaller(call);
+    if (!isSignalName(name)) {
+      throw new CodedError(
+        'INVALID_REQUEST',
+        `"name" must be one of ${SIGNALS.join(', ')}; the value is ${JSON.stringify(name)}`,
+        {
+          field: 'name',
+          allowed: SIGNALS,
+        },
+      );
+    }
+    checkMayControl(call.caller, 'signal', await this.#row(agentId));
+    return this.#lanes.send(agentId, null, () =>
+      this.#workflows.command(agentId, 'signal', { name, request_id: call.request_id }),
+    );
+  }
+
+  /** The last lines of the agent's output; also of a deleted agent, until it is purged. */
+  async logs(call: Call, agentId: string, options: { tail: number }): Promise<string[]> {
+    await this.#mayReadLogs(call, agentId);
+    const lines = await this.#deps.logs.tail(agentId, { lines: options.tail });
+    if (lines.length === 0 && !(await this.#deps.roster.get(agentId))) throw agentNotFound(agentId);
+    return lines;
+  }
+
+  /** The last lines and every new one, until `call.signal` aborts or the agent is deleted. */
+  async followLogs(call: Call, agentId: string, options: { tail: number }): Promise<AsyncIterable<string>> {
+    await this.#mayReadLogs(call, agentId);
+    await this.#row(agentId);
+    return this.#follow(agentId, options.tail, call.signal ?? new AbortController().signal);
+  }
+
+  /** What became of the agent, newest first; also of a deleted one. `before`: only entries with a lower `id`. */
+  async history(call: Call, agentId: string, page: { limit: number; before?: number }): Promise<HistoryEntry[]> {
+    await this.#admitCaller(call);
+    const entries = await this.#deps.roster.history(agentId, page);
+    if (entries.length === 0 && page.before === undefined) await this.#row(agentId);
+    return entries;
+  }
+
+  async #command(
+    call: Call,
+    verb: 'start' | 'stop' | 'restart',
+    agentId: string,
+    options: CommandOptions,
+  ): Promise<CommandResult> {
+    await this.#admitCaller(call);
+    return commandAgent(this.#parts, call, verb, agentId, options);
+  }
+
+  async #admitCaller({ caller }: Call): Promise<void> {
+    if (caller.kind === 'agent') checkIncarnation(caller, await this.#deps.liveGeneration(caller.agent_id));
+  }
+
+  async #row(agentId: string): Promise<RosterRow> {
+    const row = await this.#deps.roster.get(agentId);
+    if (row === undefined) throw agentNotFound(agentId);
+    return row;
+  }
+
+  /** What is left of a deleted agent is for the admin: nobody can tell any more who had created it. */
+  async #mayReadLogs(call: Call, agentId: string): Promise<void> {
+    await this.#admitCaller(call);
+    if (call.caller.kind === 'agent') checkMayControl(call.caller, 'read the logs of', await this.#row(agentId));
+  }
+
+  async *#follow(agentId: string, tail: number, signal: AbortSignal): AsyncGenerator<string> {
+    const deleted = new AbortController();
+    const unsubscribe = this.#deps.roster.subscribe((change) => {
+      if (change.kind === 'removed' && change.agent_id === agentId) deleted.abort();
+    });
+    try {
+      yield* tailAndFollow(this.#deps.logs, agentId, tail, AbortSignal.any([signal, deleted.signal]));
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** True if the agent is deleted, but its history is still there. */
+  async #isOnlyRemembered(agentId: string): Promise<boolean> {
+    const { roster } = this.#deps;
+    if (await roster.get(agentId)) return false;
+    return (await roster.history(agentId, { limit: 1 })).length > 0;
+  }
+
+  async #purgeAfter(result: CommandResult): Promise<void> {
+    if (result.agent === null) return this.#purge(result.agent_id);
+    void this.#purgeWhenGone(result.agent_id).catch((error: unknown) =>
+      this.#deps.warn?.('cannot purge', { agent_id: result.agent_id, error: String(error) }),
+    );
+  }
+
+  async #purgeWhenGone(agentId: string): Promise<void> {
+    const watch = await AgentWatch.open(this.#deps.roster, agentId);
+    try {
+      const gone = await watch.until(({ row }) => (row === undefined ? true : undefined), PURGE_WITHIN_MS);
+      if (gone) await this.#purge(agentId);
+    } finally {
+      watch.close();
+    }
+  }
+
+  async #purge(agentId: string): Promise<void> {
+    if (await this.#deps.roster.get(agentId)) return; // there is a new one of that name
+    await this.#deps.logs.purge(agentId);
+    await this.#deps.roster.remove(agentId, { purge: true });
+  }
+
+  #isStale(): boolean {
+    return !this.#deps.temporal.reachable();
+  }
+}
+
+/** A delete that takes longer is purged by asking for it again. */
+const PURGE_WITHIN_MS = 3_600_000;
+
+function matches(view: AgentView, { state, template_id, labels = [] }: ListFilter): boolean {
+  if (state !== undefined && view.state !== state) return false;
+  if (template_id !== undefined && view.template_id !== template_id) return false;
+  return labels.every((label) => {
+    const [name, ...value] = label.split('=');
+    if (name === undefined || !Object.hasOwn(view.labels, name)) return false;
+    return value.length === 0 || view.labels[name] === value.join('=');
+  });
+}

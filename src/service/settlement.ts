@@ -1,0 +1,52 @@
+import { publicState } from '../domain/public-state.ts';
+import type { RosterRow } from '../ports/roster.ts';
+import type { Seen } from './agent-watch.ts';
+
+export type WaitedVerb = 'start' | 'stop' | 'restart' | 'delete';
+
+export interface Asked {
+  verb: WaitedVerb;
+  /** The command that was accepted. */
+  revision: number;
+  /** The generation before it. */
+  generation: number;
+}
+
+/**
+ * - `settled`: what was asked for has come about
+ * - `overtaken`: it will not, since somebody has asked for something else meanwhile
+ * - `gone`: the agent has been deleted
+ */
+export type Settlement = 'settled' | 'overtaken' | 'gone';
+
+/** What has become of a command; undefined while it is under way. */
+export function settlementOf(asked: Asked, { row }: Seen): Settlement | undefined {
+  if (row === undefined) return asked.verb === 'delete' ? 'settled' : 'gone';
+  const { decision } = row;
+  if (decision.revision < asked.revision) return undefined;
+  if (decision.desired !== DESIRED[asked.verb]) return 'overtaken';
+  return isReached(asked, row) ? 'settled' : undefined;
+}
+
+const DESIRED = { start: 'running', stop: 'stopped', restart: 'running', delete: 'deleted' } as const;
+
+function isReached({ verb, generation }: Asked, row: RosterRow): boolean {
+  const { phase } = row.decision;
+  switch (verb) {
+    case 'stop':
+      return phase.kind === 'stopped' || phase.kind === 'completed' || phase.kind === 'disabled';
+    case 'start':
+      return hasProcess(row) || phase.kind === 'completed' || phase.kind === 'disabled';
+    case 'restart':
+      if (phase.kind === 'disabled') return true;
+      return row.decision.generation > generation && (hasProcess(row) || phase.kind === 'completed');
+    case 'delete':
+      return false; // then there is no row
+  }
+}
+
+/** True once the process that was asked for lives, ready or not. */
+export function hasProcess({ decision, process }: RosterRow): boolean {
+  const state = publicState(decision.phase, decision.generation, process);
+  return state === 'running' || state === 'unready';
+}

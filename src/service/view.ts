@@ -1,0 +1,44 @@
+import type { AgentView } from '../contract/agent-view.ts';
+import type { Decision } from '../contract/decision.ts';
+import { publicState } from '../domain/public-state.ts';
+import { describeExit } from '../domain/reasons.ts';
+import type { ProcessFacts, RosterRow } from '../ports/roster.ts';
+
+/** An agent as the API shows it, put together from what was decided and what its host sees. */
+export function viewOf({ agent_id, decision, process }: RosterRow, stale: boolean): AgentView {
+  const live = process !== null && process.generation === decision.generation && process.pid !== null ? process : null;
+  return {
+    agent_id,
+    template_id: decision.template_id,
+    state: publicState(decision.phase, decision.generation, process),
+    reason: decision.reason,
+    pid: live?.pid ?? null,
+    generation: decision.generation,
+    restarts: decision.restarts,
+    started_at: live?.started_at ?? null,
+    health: live === null ? null : live.ready ? 'healthy' : 'unhealthy',
+    resources: null,
+    fault_domain: decision.fault_domain,
+    last_exit: lastExitOf(decision, process),
+    workflow_id: decision.workflow_id,
+    run_id: decision.run_id,
+    host: decision.host,
+    labels: decision.input.labels ?? {},
+    stale,
+    origin: decision.input.origin ?? 'temporal',
+    desired: decision.desired,
+    revision: decision.revision,
+    template_version: decision.template_version,
+  };
+}
+
+/** Host and workflow both know of the last exit; the host has the log with it, the workflow has it also after a move. */
+function lastExitOf(decision: Decision, process: ProcessFacts | null): AgentView['last_exit'] {
+  const seen = process?.last_exit ?? null;
+  const decided = decision.snapshot.lastExit;
+  if (seen !== null && (decided === null || seen.generation >= decided.generation)) {
+    return { code: seen.code, signal: seen.signal, reason: seen.reason, at: seen.at, log_tail: seen.log_tail };
+  }
+  if (decided === null) return null;
+  return { code: decided.code, signal: decided.signal, reason: describeExit(decided), at: decided.at, log_tail: '' };
+}

@@ -1,0 +1,57 @@
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { createActivities } from '../activities/index.ts';
+import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE } from '../contract/names.ts';
+import type { Roster } from '../ports/roster.ts';
+import { rosterSinks } from './roster-sinks.ts';
+
+export interface WorkersOptions {
+  connection: NativeConnection;
+  namespace: string;
+  hostId: string;
+  /** File made by the build, from exactly this version of the SDK. */
+  workflowBundlePath: string;
+  activities: ReturnType<typeof createActivities>;
+  roster: Roster;
+  onTrouble: (message: string, error: unknown) => void;
+}
+
+const POLLERS = { type: 'simple-maximum', maximum: 10 } as const;
+/** Memory for a replay of a short history: a cached workflow costs about 330 KB. */
+const MAX_CACHED_WORKFLOWS = 1_000;
+/** How long after a daemon's death its sticky queues hold back workflow tasks. */
+const STICKY_TIMEOUT = '3s';
+/** Nothing runs long inside a worker (processes are watched without a slot), so nothing is lost by not waiting. */
+const SHUTDOWN_FORCE_TIME = '5s';
+
+/**
+ * The Temporal workers of a daemon:
+ * - `orchestrator`: workflows of all agents, and their admission
+ * - `host/<id>`: starts of processes on this host
+ * - `control/<id>`: stops and signals, never behind slow starts
+ */
+export async function createWorkers(options: WorkersOptions): Promise<{ workflows: Worker; host: Worker; control: Worker }> {
+  const { activities, hostId } = options;
+  const common = {
+    connection: options.connection,
+    namespace: options.namespace,
+    identity: `openstarry@${hostId}`,
+    activityTaskPollerBehavior: POLLERS,
+    shutdownForceTime: SHUTDOWN_FORCE_TIME,
+  } satisfies Partial<WorkerOptions>;
+  const [workflows, host, control] = await Promise.all([
+    Worker.create({
+      ...common,
+      taskQueue: ORCHESTRATOR_QUEUE,
+      workflowBundle: { codePath: options.workflowBundlePath },
+      activities: { ...activities.admission },
+      sinks: rosterSinks(options.roster, options.onTrouble),
+      workflowTaskPollerBehavior: POLLERS,
+      maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+      maxConcurrentWorkflowTaskExecutions: 100,
+      stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+    }),
+    Worker.create({ ...common, taskQueue: hostQueueOf(hostId), activities: { ...activities.host } }),
+    Worker.create({ ...common, taskQueue: controlQueueOf(hostId), activities: { ...activities.control } }),
+  ]);
+  return { workflows, host, control };
+}

@@ -1,0 +1,75 @@
+/**
+ * The workflow `agent`: one agent's life, open from creation to deletion.
+ *
+ * It only interprets the reducer of `src/domain`: handlers and finished activities put events into a queue, one loop
+ * takes them out in order, and what the reducer commands is carried out by `Effects`. Nothing else holds state.
+ */
+import { ApplicationFailure, CancellationScope, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import type { AgentInput } from '../contract/agent-input.ts';
+import { workflowIdOf } from '../contract/names.ts';
+import { birth, resume, step } from '../domain/agent-reducer.ts';
+import { Effects } from './effects.ts';
+import { registerHandlers } from './handlers.ts';
+import { newLife, type Life } from './life.ts';
+import { Publisher } from './publisher.ts';
+
+/**
+ * @param input the body of `POST /agents`
+ * @param carried only given by a continue-as-new: the life as it stood
+ */
+export async function agent(input: AgentInput, carried?: Life): Promise<void> {
+  const info = workflowInfo();
+  const agentId = checkId(input, info.workflowId);
+  const started = carried ? { state: carried.state, commands: [] } : birth(birthOptions(input));
+  const life = carried ?? newLife(input, started.state);
+  const effects = new Effects(life, agentId);
+  const publisher = new Publisher(life, info);
+  registerHandlers(life);
+
+  // Somebody cancelled the workflow with Temporal's tools. What ends a process is a stop, so it is taken as one.
+  CancellationScope.current().cancelRequested.catch(() => life.queue.push({ kind: 'stop' }));
+
+  await CancellationScope.nonCancellable(async () => {
+    effects.perform(carried ? resume(life.state, Date.now()) : started.commands);
+    publisher.publish();
+    for (;;) {
+      await condition(() => life.queue.length > 0 || life.signals.length > 0);
+      for (let event = life.queue.shift(); event; event = life.queue.shift()) {
+        const next = step(life.state, event, { nowMs: Date.now(), random01: Math.random() });
+        life.state = next.state;
+        effects.perform(next.commands);
+        publisher.note(next.commands);
+      }
+      effects.deliverSignals();
+      life.revision = life.accepted;
+      publisher.publish();
+      const { phase } = life.state;
+      if (phase.kind === 'closed') {
+        if (phase.outcome.kind === 'failed') {
+          throw ApplicationFailure.nonRetryable(phase.outcome.message, phase.outcome.code);
+        }
+        return;
+      }
+      if (workflowInfo().continueAsNewSuggested) {
+        await continueAsNew<typeof agent>(life.input, { ...life, queue: [], signals: [] });
+      }
+    }
+  });
+}
+
+function checkId(input: AgentInput | undefined, workflowId: string): string {
+  const agentId: unknown = input?.agent_id;
+  if (typeof agentId !== 'string') {
+    throw ApplicationFailure.nonRetryable('The input must be an object with an agent_id', 'INVALID_REQUEST');
+  }
+  if (workflowId !== workflowIdOf(agentId)) {
+    const message = `The workflow id is ${workflowId}, but the agent ${agentId} lives in ${workflowIdOf(agentId)}`;
+    throw ApplicationFailure.nonRetryable(message, 'ID_MISMATCH');
+  }
+  return agentId;
+}
+
+function birthOptions(input: AgentInput): Parameters<typeof birth>[0] {
+  const keepOnFailure = input.origin?.startsWith('file ') ?? false;
+  return input.restore ? { keepOnFailure, restore: input.restore } : { keepOnFailure };
+}

@@ -1,0 +1,220 @@
+/** Carries out what the reducer commands. Each effect runs by itself and reports back with an event in the queue. */
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  log,
+  proxyActivities,
+  sleep,
+  type ActivityOptions,
+} from '@temporalio/workflow';
+import type { AdmissionActivities, ControlActivities, HostActivities } from '../contract/activities.ts';
+import type { Verdict } from '../contract/definition.ts';
+import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, runActivityId, stopActivityId } from '../contract/names.ts';
+import type { AgentCommand, AgentEvent } from '../domain/agent-state.ts';
+import type { StopPolicy } from '../domain/stop-policy.ts';
+import type { Life } from './life.ts';
+
+/** As long as the server allows, more or less: a process may live for years. */
+const RUN_TIMEOUT = '3650 days';
+/** The host beats every 4 minutes; a dispatch that got lost between server and daemon is found after this. */
+const RUN_HEARTBEAT_TIMEOUT = '10 minutes';
+const RETRY = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' } as const;
+/** Pause before asking again after an infrastructure failure that no retry policy covers. */
+const AGAIN = '5s';
+/** Temporal refuses summaries over 400 bytes, and a character may take three. */
+const SUMMARY_CHARACTERS = 130;
+
+export class Effects {
+  private readonly life: Life;
+  private readonly agentId: string;
+  private readonly openRuns = new Set<number>();
+  private openStop: { generation: number; graceMs: number; attempt: number } | undefined;
+  private sleeping: CancellationScope | undefined;
+
+  constructor(life: Life, agentId: string) {
+    this.life = life;
+    this.agentId = agentId;
+  }
+
+  perform(commands: AgentCommand[]): void {
+    for (const command of commands) this.performOne(command);
+  }
+
+  /** Passes queued signals on to the process. */
+  deliverSignals(): void {
+    const { generation } = this.life.state;
+    for (const signal of this.life.signals.splice(0)) {
+      this.detach(async () => {
+        await this.control({ summary: `${signal} to generation ${generation}` }).signalProcess({
+          agent_id: this.agentId,
+          generation,
+          signal,
+        });
+        return undefined;
+      });
+    }
+  }
+
+  private performOne(command: AgentCommand): void {
+    switch (command.kind) {
+      case 'admit':
+        return this.detach(() => this.admit(command.admission));
+      case 'run':
+        return this.detach(() => this.run(command.generation));
+      case 'stop':
+        return this.detach(() => this.stop(command.generation, command.stop));
+      case 'sleep':
+        return this.detach(() => this.sleep(command.delayMs));
+      case 'cancel-sleep':
+        return this.sleeping?.cancel();
+      case 'fail-stop':
+        return this.detach(async () => {
+          await this.control({ summary: summary(command.reason) }).failStop({
+            agent_id: this.agentId,
+            reason: command.reason,
+          });
+          return undefined;
+        });
+      case 'open-incident':
+      case 'update-incident':
+      case 'resolve-incident':
+        return log.warn(command.kind, { agent_id: this.agentId, episode: command.episode, summary: command.summary });
+    }
+  }
+
+  /** Runs an effect beside the loop. An effect that throws is a defect: it fails the workflow task, loudly. */
+  private detach(effect: () => Promise<AgentEvent | undefined>): void {
+    void effect().then((event) => {
+      if (event) this.life.queue.push(event);
+    });
+  }
+
+  private async admit(admission: number): Promise<AgentEvent> {
+    const { resolveTemplate } = proxyActivities<AdmissionActivities>({
+      taskQueue: ORCHESTRATOR_QUEUE,
+      startToCloseTimeout: '30s',
+      retry: RETRY,
+      activityId: `admit/${admission}`,
+      summary: summary(`resolve ${this.life.input.template_id ?? 'the command'} for ${this.agentId}`),
+    });
+    try {
+      const answer = await resolveTemplate({ input: this.life.input });
+      if (admission === this.life.state.admission.number) {
+        this.life.definition = answer.definition;
+        this.life.host = answer.host;
+      }
+      return { kind: 'admitted', admission, rules: answer.definition.rules, custody: answer.custody };
+    } catch (error) {
+      return { kind: 'refused', admission, ...failureOf(error) };
+    }
+  }
+
+  private async run(generation: number): Promise<AgentEvent | undefined> {
+    if (this.openRuns.has(generation)) return undefined;
+    this.openRuns.add(generation);
+    const { reason } = this.life.state;
+    const { runProcess } = proxyActivities<HostActivities>({
+      taskQueue: hostQueueOf(this.requireHost()),
+      startToCloseTimeout: RUN_TIMEOUT,
+      heartbeatTimeout: RUN_HEARTBEAT_TIMEOUT,
+      retry: RETRY,
+      activityId: runActivityId(generation),
+      summary: summary(`generation ${generation}: ${reason}`),
+    });
+    try {
+      const verdict = await runProcess({
+        input: this.life.input,
+        generation,
+        template_version: this.life.definition?.template_version ?? null,
+        reason,
+        request_id: this.life.requestId,
+      });
+      return eventOf(generation, verdict);
+    } catch (error) {
+      if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.nonRetryable) {
+        return { kind: 'spawn-failed', generation, ...failureOf(error) };
+      }
+      // An operator failed or cancelled the activity by hand. The process is as it was.
+      log.warn('the watch over a process broke off', { agent_id: this.agentId, generation, error: String(error) });
+      await sleep(AGAIN);
+      return { kind: 'run-lost', generation };
+    } finally {
+      this.openRuns.delete(generation);
+    }
+  }
+
+  private async stop(generation: number, policy: StopPolicy): Promise<AgentEvent | undefined> {
+    const open = this.openStop?.generation === generation ? this.openStop : undefined;
+    if (open && open.graceMs <= policy.graceMs) return undefined;
+    const attempt = open ? open.attempt + 1 : 0;
+    this.openStop = { generation, graceMs: policy.graceMs, attempt };
+    for (;;) {
+      try {
+        const custody = await this.control({
+          // A shorter grace is another call: the first one may still be open.
+          activityId: attempt === 0 ? stopActivityId(generation) : `${stopActivityId(generation)}/${attempt}`,
+          heartbeatTimeout: RUN_HEARTBEAT_TIMEOUT,
+          startToCloseTimeout: RUN_TIMEOUT,
+          summary: summary(`generation ${generation}: ${this.life.state.reason}`),
+        }).stopProcess({ agent_id: this.agentId, generation, stop: policy, reason: this.life.state.reason });
+        if (this.openStop?.generation === generation) this.openStop = undefined;
+        return { kind: 'stop-settled', generation, custody };
+      } catch (error) {
+        log.warn('a stop broke off; asking again', { agent_id: this.agentId, generation, error: String(error) });
+        await sleep(AGAIN);
+      }
+    }
+  }
+
+  private async sleep(delayMs: number): Promise<AgentEvent | undefined> {
+    const scope = new CancellationScope();
+    this.sleeping = scope;
+    try {
+      await scope.run(() => sleep(delayMs, { summary: summary(this.life.state.reason) }));
+      return { kind: 'backoff-elapsed' };
+    } catch (error) {
+      if (isCancellation(error)) return undefined;
+      throw error;
+    }
+  }
+
+  private control(options: Partial<ActivityOptions>): ReturnType<typeof proxyActivities<ControlActivities>> {
+    return proxyActivities<ControlActivities>({
+      taskQueue: controlQueueOf(this.requireHost()),
+      startToCloseTimeout: '30s',
+      retry: RETRY,
+      ...options,
+    });
+  }
+
+  private requireHost(): string {
+    if (this.life.host === null) throw new Error('No host is known before the first admission');
+    return this.life.host;
+  }
+}
+
+function eventOf(generation: number, verdict: Verdict): AgentEvent {
+  switch (verdict?.kind) {
+    case 'exited':
+      return { kind: 'ended', exit: verdict.exit };
+    case 'superseded':
+      return { kind: 'superseded', generation, custody: verdict.custody };
+    case 'template_changed':
+      return { kind: 'template-changed', generation };
+    default:
+      // Completed by hand with something else.
+      return { kind: 'run-lost', generation };
+  }
+}
+
+function failureOf(error: unknown): { code: string; message: string } {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'INTERNAL', message: cause.message };
+  return { code: 'INTERNAL', message: String(cause) };
+}
+
+function summary(text: string): string {
+  return text.length > SUMMARY_CHARACTERS ? `${text.slice(0, SUMMARY_CHARACTERS - 1)}…` : text;
+}

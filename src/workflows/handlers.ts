@@ -1,0 +1,73 @@
+import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
+import type { Accepted, CommandArgs } from '../contract/messages.ts';
+import { RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from '../contract/names.ts';
+import type { AgentEvent } from '../domain/agent-state.ts';
+import type { Custody } from '../domain/custody.ts';
+import { parseDurationMs } from '../domain/duration.ts';
+import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
+import type { Life } from './life.ts';
+import { statusOf } from './status.ts';
+
+/**
+ * Sets all handlers, before anything is awaited. A handler checks its argument and enqueues; it never awaits, so
+ * handlers cannot interleave. Each command exists as an update (answers with the revision it was accepted as) and as a
+ * signal (durable without an answer; a bad argument is ignored, since a signal has nobody to tell).
+ */
+export function registerHandlers(life: Life): void {
+  command(life, 'start', () => enqueue(life, { kind: 'start' }));
+  command(life, 'restart', () => enqueue(life, { kind: 'restart' }));
+  command(life, 'stop', (args) => enqueue(life, { kind: 'stop', ...graceOf(args.grace) }));
+  command(life, 'delete', (args) => enqueue(life, { kind: 'delete', ...graceOf(args.grace) }));
+  command(life, 'signal', (args) => life.signals.push(signalOf(life, args.name)));
+  command(life, 'configure', (args) => {
+    if (args.spec?.agent_id !== life.input.agent_id) {
+      throw refusal(`The spec must be for agent_id ${life.input.agent_id}, got ${String(args.spec?.agent_id)}`);
+    }
+    life.input = args.spec;
+    enqueue(life, { kind: 'configure' });
+  });
+  setHandler(defineSignal<[Custody]>(RECONCILE_SIGNAL), (custody) => {
+    if (typeof custody?.fence === 'number') enqueue(life, { kind: 'reconcile', custody });
+  });
+  setHandler(defineQuery(STATUS_QUERY), () => statusOf(life));
+}
+
+function command<Name extends CommandName>(life: Life, name: Name, accept: (args: CommandArgs[Name]) => void): void {
+  const handle = (args?: CommandArgs[Name]): Accepted => {
+    const given = args ?? ({} as CommandArgs[Name]);
+    accept(given);
+    life.accepted += 1;
+    life.requestId = given.request_id ?? null;
+    return { revision: life.accepted };
+  };
+  setHandler(defineUpdate<Accepted, [CommandArgs[Name]?]>(name), handle);
+  setHandler(defineSignal<[CommandArgs[Name]?]>(name), (args) => {
+    try {
+      handle(args);
+    } catch {
+      // A signal has no answer; an exception here would fail the workflow task for ever.
+    }
+  });
+}
+
+const enqueue = (life: Life, event: AgentEvent): number => life.queue.push(event);
+
+function graceOf(grace: string | undefined): { graceMs?: number } {
+  if (grace === undefined) return {};
+  try {
+    return { graceMs: parseDurationMs(grace) };
+  } catch (error) {
+    throw refusal(`Cannot read grace: ${(error as Error).message}`);
+  }
+}
+
+function signalOf(life: Life, name: string): string {
+  if (!isSignalName(name)) throw refusal(`The signal must be one of ${SIGNALS.join(', ')}, got ${String(name)}`);
+  if (life.state.phase.kind !== 'live') throw refusal(`Cannot signal ${life.input.agent_id}: it is ${life.state.phase.kind}`);
+  return name;
+}
+
+/** Fails the update, not the workflow. */
+function refusal(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'INVALID_REQUEST');
+}

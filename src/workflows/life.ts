@@ -1,0 +1,42 @@
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { Definition } from '../contract/definition.ts';
+import type { AgentEvent, AgentState } from '../domain/agent-state.ts';
+import type { Transition } from '../contract/decision.ts';
+
+/** Everything that one workflow run holds, and hands to the next. Plain JSON. */
+export interface Life {
+  input: AgentInput;
+  state: AgentState;
+  /** The latest that an admission brought. */
+  definition: Definition | null;
+  host: string | null;
+  queue: AgentEvent[];
+  /** Signals for the process, waiting to be delivered. */
+  signals: string[];
+  /** Commands accepted so far, and how many of them have been dealt with. */
+  accepted: number;
+  revision: number;
+  /** Correlation id of the latest command. */
+  requestId: string | null;
+  sequence: number;
+  transitions: Transition[];
+  /** Search attributes as last written. */
+  attributes: Record<string, string>;
+}
+
+export function newLife(input: AgentInput, state: AgentState): Life {
+  return {
+    input,
+    state,
+    definition: null,
+    host: null,
+    queue: [],
+    signals: [],
+    accepted: 0,
+    revision: 0,
+    requestId: input.request_id ?? null,
+    sequence: 0,
+    transitions: [],
+    attributes: {},
+  };
+}

@@ -1,0 +1,177 @@
+import { birth, resume, snapshot, step } from '../../src/domain/agent-reducer.ts';
+import type { AgentCommand, AgentEvent, AgentState, Rules } from '../../src/domain/agent-state.ts';
+import type { Custody, ExitCause, ExitRecord } from '../../src/domain/custody.ts';
+import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
+import type { RestartPolicy } from '../../src/domain/restart-policy.ts';
+import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
+
+/**
+ * A small model of everything around the reducer: a custodian with its fence, activities that run late, twice or never,
+ * messages that wait in a queue. Tests drive it at random and look whether the promises hold.
+ */
+export class World {
+  nowMs = 1_000_000;
+  state: AgentState;
+  queue: AgentEvent[] = [];
+  fence = 0;
+  live: { generation: number; startedMs: number } | undefined;
+  lastExit: ExitRecord | undefined;
+  runs = new Set<number>();
+  stops = new Set<number>();
+  admissions = new Set<number>();
+  wakeAtMs: number | undefined;
+  /** Every generation that was ever spawned, and the times. */
+  spawned: { generation: number; atMs: number }[] = [];
+  exits: ExitRecord[] = [];
+  incidents: AgentCommand[] = [];
+  failStops = 0;
+  policy: RestartPolicy;
+  /** What must never happen, in words; see `perform` and `repeatOldNews`. */
+  violations: string[] = [];
+  private readonly seen: Custody[] = [];
+
+  constructor(policy: RestartPolicy = BUILT_IN_FAULT_DOMAINS.default, keepOnFailure = true) {
+    this.policy = policy;
+    const born = birth({ keepOnFailure });
+    this.state = born.state;
+    this.perform(born.commands);
+  }
+
+  get rules(): Rules {
+    return { launchDigest: 'v1', restart: this.policy, stop: DEFAULT_STOP };
+  }
+
+  custody(): Custody {
+    return {
+      fence: this.fence,
+      ...(this.live ? { live: { generation: this.live.generation, pid: 4711 } } : {}),
+      ...(this.lastExit ? { last_exit: this.lastExit } : {}),
+    };
+  }
+
+  /** Puts an event in and takes all out. */
+  send(...events: AgentEvent[]): void {
+    this.queue.push(...events);
+    for (let event = this.queue.shift(); event; event = this.queue.shift()) {
+      const next = step(this.state, event, { nowMs: this.nowMs, random01: 0.5 });
+      this.state = JSON.parse(JSON.stringify(next.state)) as AgentState;
+      this.perform(next.commands);
+    }
+  }
+
+  perform(commands: AgentCommand[]): void {
+    for (const command of commands) {
+      if (command.kind === 'admit') this.admissions.add(command.admission);
+      if (command.kind === 'run') {
+        const { generation } = command;
+        if (this.live && this.live.generation !== generation) this.violations.push(`run ${generation} while ${this.live.generation} lives`);
+        if (generation <= this.state.handled) this.violations.push(`run ${generation} although its end has been dealt with`);
+        this.runs.add(command.generation);
+      }
+      if (command.kind === 'stop') this.stops.add(command.generation);
+      if (command.kind === 'sleep') this.wakeAtMs = this.nowMs + command.delayMs;
+      if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
+      if (command.kind === 'fail-stop') this.failStops += 1;
+      if (command.kind.endsWith('-incident')) this.incidents.push(command);
+    }
+  }
+
+  admit(): void {
+    for (const admission of this.admissions) {
+      this.admissions.delete(admission);
+      this.send({ kind: 'admitted', admission, rules: this.rules, custody: this.custody() });
+    }
+  }
+
+  /** The host gets a `runProcess`; it may get one for the same generation again later. */
+  execute(generation: number, again = false): void {
+    if (!again) this.runs.delete(generation);
+    if (this.live?.generation === generation) return void this.runs.add(generation);
+    if (this.lastExit?.generation === generation) return this.send({ kind: 'ended', exit: this.lastExit });
+    if (this.live || this.fence >= generation) {
+      return this.send({ kind: 'superseded', generation, custody: this.custody() });
+    }
+    this.fence = generation;
+    this.live = { generation, startedMs: this.nowMs };
+    this.spawned.push({ generation, atMs: this.nowMs });
+    this.seen.push(this.custody());
+    this.runs.add(generation);
+  }
+
+  /** The process ends. The doorbell may be lost: then only a reconciliation brings the news. */
+  exit(code: number | null, options: { cause?: ExitCause; doorbell?: boolean } = {}): void {
+    if (!this.live) return;
+    const { generation, startedMs } = this.live;
+    this.lastExit = {
+      generation,
+      code,
+      signal: null,
+      cause: options.cause ?? 'self',
+      at: new Date(this.nowMs).toISOString(),
+      ran_ms: this.nowMs - startedMs,
+    };
+    this.exits.push(this.lastExit);
+    this.live = undefined;
+    if (options.doorbell !== false && this.runs.delete(generation)) this.send({ kind: 'ended', exit: this.lastExit });
+  }
+
+  /** The custodian carries out a stop: the tombstone raises the fence, what lives below ends. */
+  carryOutStop(generation: number): void {
+    this.stops.delete(generation);
+    this.fence = Math.max(this.fence, generation);
+    if (this.live && this.live.generation <= generation) this.exit(0, { cause: 'operator' });
+    this.send({ kind: 'stop-settled', generation, custody: this.custody() });
+  }
+
+  /** Tells again what has been dealt with: it must change nothing. */
+  repeatOldNews(): void {
+    const before = JSON.stringify(this.state);
+    for (const exit of this.exits) if (exit.generation <= this.state.handled) this.send({ kind: 'ended', exit });
+    for (const custody of this.seen) {
+      if (custody.live && custody.live.generation <= this.state.handled) this.send({ kind: 'reconcile', custody });
+    }
+    if (JSON.stringify(this.state) !== before) this.violations.push(`old news changed ${before}`);
+  }
+
+  advance(ms: number): void {
+    this.nowMs += ms;
+    if (this.wakeAtMs !== undefined && this.nowMs >= this.wakeAtMs) {
+      this.wakeAtMs = undefined;
+      this.send({ kind: 'backoff-elapsed' });
+    }
+  }
+
+  continueAsNew(): void {
+    this.runs.clear();
+    this.stops.clear();
+    this.admissions.clear();
+    this.wakeAtMs = undefined;
+    this.perform(resume(this.state, this.nowMs));
+  }
+
+  /** The workflow is lost, and made anew from what the roster had. */
+  rebirth(saved = snapshot(this.state)): void {
+    this.runs.clear();
+    this.stops.clear();
+    this.admissions.clear();
+    this.wakeAtMs = undefined;
+    const born = birth({ keepOnFailure: true, restore: saved });
+    this.state = born.state;
+    this.perform(born.commands);
+  }
+
+  /** Lets everything that is under way come to its end. Processes run on. */
+  drain(): void {
+    for (let round = 0; round < 50; round += 1) {
+      this.admit();
+      for (const generation of [...this.runs]) if (this.live?.generation !== generation) this.execute(generation);
+      for (const generation of [...this.stops]) this.carryOutStop(generation);
+      this.send({ kind: 'reconcile', custody: this.custody() });
+      const busy = this.admissions.size + this.stops.size + [...this.runs].filter((g) => g !== this.live?.generation).length;
+      if (busy > 0) continue;
+      if (this.wakeAtMs === undefined) return;
+      this.advance(this.wakeAtMs - this.nowMs);
+    }
+    throw new Error(`Does not come to rest: ${JSON.stringify(this.state)}`);
+  }
+}

@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { openSqliteRoster } from '../../src/adapters/sqlite-roster.ts';
+import type { Roster } from '../../src/ports/roster.ts';
+import type { Call } from '../../src/service/caller.ts';
+import type { HostControl } from '../../src/service/host-control.ts';
+import { Orchestrator } from '../../src/service/orchestrator.ts';
+import { createWorkers } from '../../src/worker/workers.ts';
+import { startDevServer, type DevServer } from '../support/dev-server.ts';
+import { Lines } from './lines.ts';
+import { HOST, PretendHost } from './pretend-host.ts';
+
+export const ADMIN: Call = { caller: { kind: 'admin' }, request_id: 'test' };
+
+/** How calls that must fail have failed; `done` for one that has not. */
+export async function codesOf(calls: Promise<unknown>[]): Promise<unknown[]> {
+  const ended = await Promise.allSettled(calls);
+  return ended.map((one) => (one.status === 'fulfilled' ? 'done' : (one.reason as { code?: unknown }).code));
+}
+
+/** A Temporal server of its own, real workers with real workflows, a real roster; only the processes are pretended. */
+export interface Lives {
+  orchestrator: Orchestrator;
+  roster: Roster;
+  host: PretendHost;
+  logs: Lines;
+  client: Client;
+  server: DevServer;
+  /** What went straight to the custodian. */
+  orders: Parameters<HostControl['order']>[];
+  /** What the health check of the connection says. */
+  link: { up: boolean };
+  /** Starts the server again, after it was stopped. */
+  restartServer(): Promise<void>;
+  end(): Promise<void>;
+}
+
+// What the workers say of servers that a test has killed is of no interest.
+Runtime.install({
+  logger: new DefaultLogger('ERROR', () => undefined),
+  telemetryOptions: { logging: { filter: 'off', forward: {} } },
+});
+
+export async function startLives(options: { cli: string; bundle: string }): Promise<Lives> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-test-service-'));
+  let server = await startDevServer({ cli: options.cli, folder });
+  const roster = await openSqliteRoster(path.join(folder, 'roster.db'));
+  const host = new PretendHost(roster);
+  const logs = new Lines();
+  const connection = Connection.lazy({ address: server.address });
+  const client = new Client({ connection });
+  const link = { up: true };
+  const orders: Lives['orders'] = [];
+  const orchestrator = new Orchestrator({
+    roster,
+    logs,
+    client,
+    temporal: { reachable: () => link.up },
+    host: { order: async (...order) => void orders.push(order) },
+    admit: host.admit,
+    sign: (input) => ({ ...input, signature: 'signed' }),
+    liveGeneration: host.liveGeneration,
+    temporalTimeoutMs: 3000,
+  });
+  const native = await NativeConnection.connect({ address: server.address });
+  const workers = await createWorkers({
+    connection: native,
+    namespace: 'default',
+    hostId: HOST,
+    workflowBundlePath: options.bundle,
+    activities: host.activities as Parameters<typeof createWorkers>[0]['activities'],
+    roster,
+    onTrouble: () => undefined,
+  });
+  const all = [workers.workflows, workers.host, workers.control];
+  const running = Promise.all(all.map((worker) => worker.run()));
+  running.catch(() => undefined); // awaited at the end
+  return {
+    orchestrator,
+    roster,
+    host,
+    logs,
+    client,
+    server,
+    orders,
+    link,
+    restartServer: async () => {
+      server = await startDevServer({ cli: options.cli, folder, port: server.port });
+    },
+    end: async () => {
+      await host.endAll();
+      for (const worker of all) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await running.catch(() => undefined);
+      await Promise.all([connection.close(), native.close(), roster.close()]);
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { AgentInput } from '../../src/contract/agent-input.ts';
+import type { AdmissionActivities, ControlActivities, HostActivities } from '../../src/contract/activities.ts';
+import type { Definition, Verdict } from '../../src/contract/definition.ts';
+import { CodedError } from '../../src/contract/errors.ts';
+import type { Custody, ExitRecord } from '../../src/domain/custody.ts';
+import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
+import type { ProcessFacts, Roster } from '../../src/ports/roster.ts';
+
+export const HOST = 'pretend-host';
+
+/**
+ * The activities of a host without processes, so that the service is tested with real workflows and nothing else.
+ * The template tells how an agent behaves: `ok`, `unspawnable`, `slow` (never comes up), `stubborn` (never stops
+ * before `release`), `short` (completes at once); any other is not found.
+ */
+export class PretendHost {
+  readonly signals: string[] = [];
+  readonly #roster: Roster;
+  readonly #live = new Map<string, { generation: number; pid: number; end: (exit: ExitRecord) => void }>();
+  readonly #custody = new Map<string, Custody>();
+  readonly #held = new Set<() => void>();
+  #lastPid = 1000;
+
+  constructor(roster: Roster) {
+    this.#roster = roster;
+  }
+
+  admit = (input: AgentInput): Definition => {
+    const template = input.template_id ?? '';
+    if (!['ok', 'unspawnable', 'slow', 'stubborn', 'short'].includes(template)) {
+      throw new CodedError('TEMPLATE_NOT_FOUND', `There is no template ${template}`);
+    }
+    return {
+      agent_id: input.agent_id,
+      template_id: template,
+      template_version: 'v1',
+      fault_domain: 'default',
+      rules: { launchDigest: template, restart: BUILT_IN_FAULT_DOMAINS.default, stop: { signal: 'SIGINT', graceMs: 1234 } },
+      launch: { command: ['true'], env: {}, env_file: null, cwd: '/', stdin: null, task: null, may: { start: [] } },
+    };
+  };
+
+  liveGeneration = (agentId: string): number | undefined => this.#live.get(agentId)?.generation;
+
+  get activities(): { admission: AdmissionActivities; host: HostActivities; control: ControlActivities } {
+    return {
+      admission: {
+        resolveTemplate: async ({ input }) => {
+          try {
+            return { host: HOST, definition: this.admit(input), custody: this.#custodyOf(input.agent_id) };
+          } catch (error) {
+            throw ApplicationFailure.nonRetryable((error as Error).message, (error as CodedError).code);
+          }
+        },
+      },
+      host: { runProcess: ({ input, generation }) => this.#run(input, generation) },
+      control: {
+        stopProcess: ({ agent_id, generation }) => this.#stop(agent_id, generation),
+        signalProcess: async ({ signal }) => {
+          this.signals.push(signal);
+          return { delivered: true };
+        },
+        failStop: async () => undefined,
+      },
+    };
+  }
+
+  /** Ends the process of an agent by itself. */
+  async exit(agentId: string, code: number): Promise<void> {
+    await this.#end(agentId, { code, signal: null, cause: 'self' });
+  }
+
+  /** Lets stubborn agents stop. */
+  release(): void {
+    for (const go of this.#held) go();
+    this.#held.clear();
+  }
+
+  async endAll(): Promise<void> {
+    this.release();
+    for (const agentId of this.#live.keys()) await this.#end(agentId, { code: null, signal: 'SIGKILL', cause: 'shutdown' });
+  }
+
+  async #run(input: AgentInput, generation: number): Promise<Verdict> {
+    const { agent_id, template_id } = input;
+    if (template_id === 'unspawnable') throw ApplicationFailure.nonRetryable('Cannot run "nothing": ENOENT', 'SPAWN_FAILED');
+    if (template_id === 'slow') return new Promise(() => undefined);
+    this.#custody.set(agent_id, { fence: generation });
+    const pid = (this.#lastPid += 1);
+    const ended = new Promise<ExitRecord>((resolve) => this.#live.set(agent_id, { generation, pid, end: resolve }));
+    await this.#roster.recordProcess(agent_id, facts({ generation, pid, started_at: new Date().toISOString(), ready: true }));
+    if (template_id === 'short') await this.exit(agent_id, 0);
+    return { kind: 'exited', exit: await ended };
+  }
+
+  async #stop(agentId: string, generation: number): Promise<Custody> {
+    const live = this.#live.get(agentId);
+    if (!live || live.generation > generation) return this.#custodyOf(agentId);
+    const stubborn = (await this.#roster.get(agentId))?.decision.template_id === 'stubborn';
+    if (stubborn) await new Promise<void>((resolve) => this.#held.add(resolve));
+    await this.#end(agentId, { code: 0, signal: null, cause: 'operator' });
+    return this.#custodyOf(agentId);
+  }
+
+  async #end(agentId: string, how: Pick<ExitRecord, 'code' | 'signal' | 'cause'>): Promise<void> {
+    const live = this.#live.get(agentId);
+    if (!live) return;
+    this.#live.delete(agentId);
+    const exit: ExitRecord = { generation: live.generation, at: new Date().toISOString(), ran_ms: 100, ...how };
+    this.#custody.set(agentId, { fence: live.generation, last_exit: exit });
+    const last_exit = { ...exit, reason: 'ended', log_tail: 'last words' };
+    await this.#roster.recordProcess(agentId, facts({ generation: live.generation, last_exit }));
+    live.end(exit);
+  }
+
+  #custodyOf(agentId: string): Custody {
+    const live = this.#live.get(agentId);
+    const custody = this.#custody.get(agentId) ?? { fence: 0 };
+    return live ? { ...custody, live: { generation: live.generation, pid: live.pid } } : custody;
+  }
+}
+
+function facts(known: Partial<ProcessFacts> & { generation: number }): ProcessFacts {
+  return { pid: null, started_at: null, ready: false, log_path: null, last_exit: null, ...known };
+}
