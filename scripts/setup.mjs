@@ -49,17 +49,26 @@ function isForeign(entry) {
   return excludes(entry.os, process.platform) || excludes(entry.cpu, process.arch);
 }
 
+const INSTALL = ['install', '--no-save', '--include=dev', '--include=optional'];
+
 export async function ensureDependencies(root) {
   if (!dependenciesStale(root)) return;
-  const done = progress('Installing dependencies (npm ci, about a minute the first time)');
-  // What would leave out the compiler is overruled; nothing else of the user's npm settings is.
-  const { code, output } = await run('npm', ['ci', '--include=dev', '--include=optional'], { cwd: root });
+  const done = progress('Installing dependencies (npm install, about a minute the first time)');
+  // Not `npm ci`: it begins anew where this goes on, and it refuses a lock file without the optional packages of every
+  // other platform. --no-save leaves that file as it is. What would leave out the compiler is overruled.
+  const { code, output } = await run('npm', INSTALL, { cwd: root });
   if (code !== 0) {
     throw new SetupError(
-      `"npm ci" failed (exit code ${code}):\n${tail(output)}\n${npmAdvice(output)} Then run the same command again: it goes on from here.`,
+      `"npm install" failed (exit code ${code}):\n${npmErrors(output)}\n${npmAdvice(output)} Then run the same command again: it goes on from here.`,
     );
   }
   done();
+}
+
+/** npm says first what is wrong, and then a lot besides. */
+function npmErrors(output) {
+  const errors = output.split('\n').filter((line) => /^npm (error|ERR!) ./.test(line));
+  return errors.length > 0 ? errors.slice(0, 8).join('\n') : tail(output);
 }
 
 function npmAdvice(output) {

@@ -2,29 +2,27 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { CodedError } from '../contract/errors.ts';
+import { strict } from '../schema/problem.ts';
 import type { CommandResult } from '../service/commands.ts';
 import { CommandLimit } from './command-limit.ts';
 import type { ApiDeps } from './deps.ts';
-import { agentPath, duration, flag, wait, whole } from './query.ts';
+import { agentPath, duration, flag, noBody, noQuery, wait, whole } from './request-schema.ts';
 import { callOf } from './request-context.ts';
 
 const grace = { grace: duration.optional() };
-const stopQuery = z.strictObject({ wait, ...grace });
-const deleteQuery = z.strictObject({ wait, ...grace, purge: flag });
-const startQuery = z.strictObject({ wait });
-const listQuery = z.strictObject({
+const stopQuery = strict({ wait, ...grace });
+const deleteQuery = strict({ wait, ...grace, purge: flag });
+const startQuery = strict({ wait });
+const listQuery = strict({
   state: z.string().max(32).optional(),
   template_id: z.string().max(200).optional(),
-  label: z.union([z.string(), z.array(z.string())], { error: 'must be name=value or name' }).optional(),
+  label: z.union([z.string(), z.array(z.string())], { error: 'name=value or name' }).optional(),
 });
-const historyQuery = z.strictObject({
+const historyQuery = strict({
   limit: whole(1, 1000).default(100),
   before: whole(1, Number.MAX_SAFE_INTEGER).optional(),
 });
-const noQuery = z.strictObject({});
-/** Commands take their options from the query, so a body would be a misunderstanding; an empty object is none. */
-const noBody = z.strictObject({}, { error: 'takes no body' }).nullish();
-const signalBody = z.strictObject({ name: z.string().max(32) });
+const signalBody = strict({ name: z.string().max(32) });
 
 export function agentRoutes(deps: ApiDeps): FastifyPluginCallbackZod {
   const { orchestrator } = deps;

@@ -1,5 +1,4 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
-import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { CodedError, ERRORS } from '../contract/errors.ts';
@@ -10,9 +9,9 @@ import { daemonRoutes } from './daemon-routes.ts';
 import type { ApiDeps } from './deps.ts';
 import { errorBody, errorHandler, notFoundHandler } from './error-reply.ts';
 import { logRoute } from './log-route.ts';
+import { validatorOf } from './request-schema.ts';
 import { healthRoute, metricsRoute } from './probe-routes.ts';
 import { endWaitsEarly, logRequests, requestIdOf } from './request-context.ts';
-import { checkText } from './request-text.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 /** How long requests under way may take to answer once the server closes. */
@@ -77,7 +76,7 @@ function createApp(log: Logger): FastifyInstance {
   app.decorateRequest('caller', null);
   app.decorateRequest('gone', null);
   app.decorateRequest('refusal', null);
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(validatorOf);
   app.setErrorHandler(errorHandler);
   app.setNotFoundHandler(notFoundHandler);
   onlyJson(app);
@@ -109,15 +108,7 @@ function onlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined);
-    return parse(request, body as string, (error, value) => {
-      if (error) return done(error);
-      try {
-        checkText(value);
-        done(null, value);
-      } catch (refusal) {
-        done(refusal as Error);
-      }
-    });
+    return parse(request, body as string, done);
   });
 }
 

@@ -1,16 +1,16 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { DaemonView } from '../contract/daemon-view.ts';
+import { strict } from '../schema/problem.ts';
 import { checkAdmin } from './agent-routes.ts';
 import type { ApiDeps } from './deps.ts';
-import { flag } from './query.ts';
+import { flag, noBody, noQuery } from './request-schema.ts';
 import { callOf } from './request-context.ts';
 
 /** The daemon itself: what it is and does, and its end. */
 export function daemonRoutes({ orchestrator, daemon, fleet, temporal }: ApiDeps): FastifyPluginCallbackZod {
   return (app, _options, done) => {
-    app.get('/status', { schema: { querystring: z.strictObject({}) } }, async (request): Promise<DaemonView> => {
+    app.get('/status', { schema: { querystring: noQuery } }, async (request): Promise<DaemonView> => {
       const facts = daemon.facts();
       return {
         ...facts,
@@ -21,7 +21,7 @@ export function daemonRoutes({ orchestrator, daemon, fleet, temporal }: ApiDeps)
       };
     });
 
-    const schema = { querystring: z.strictObject({ keep_agents: flag }), body: z.strictObject({}).nullish() };
+    const schema = { querystring: strict({ keep_agents: flag }), body: noBody };
     app.post('/shutdown', { schema }, async (request, reply) => {
       checkAdmin(request, 'shut the daemon down');
       const keepAgents = request.query.keep_agents;

@@ -6,7 +6,7 @@ const RETRY_AFTER_S = 2;
 
 /** Every refusal has one shape and a code of the table; what is not foreseen is a 500 that tells nothing but its request id. */
 export function errorHandler(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const coded = codedError(error, request);
+  const coded = codedError(error);
   const kind = ERRORS[coded.code];
   if (kind.status === 500) request.log.error({ err: error, request_id: request.id }, 'request failed unexpectedly');
   if (coded.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer');
@@ -31,12 +31,11 @@ export function errorBody(error: CodedError, requestId: string): ErrorBody {
   };
 }
 
-function codedError(error: unknown, request: FastifyRequest): CodedError {
+function codedError(error: unknown): CodedError {
   if (error instanceof CodedError) return error;
   const own = codeOf(error);
   if (own !== undefined) return new CodedError(own, (error as Error).message, {}, error);
   const raised = error as Partial<FastifyError> | null;
-  if (raised?.validation) return validationError(raised, request);
   return new CodedError(...fromFastify(raised), {}, error);
 }
 
@@ -54,40 +53,6 @@ function fromFastify(raised: Partial<FastifyError> | null): [ErrorCode, string] 
   if (status >= 400 && status < 500)
     return ['INVALID_REQUEST', `Cannot read the request: ${raised?.message ?? 'unknown error'}`];
   return ['INTERNAL', 'Something went wrong that should not have'];
-}
-
-/** Names the field, what is wrong with it and what was given. */
-function validationError(raised: Partial<FastifyError>, request: FastifyRequest): CodedError {
-  const issue = raised.validation?.[0];
-  const where = raised.validationContext ?? 'body';
-  const path = (issue?.instancePath ?? '').split('/').filter((part) => part !== '');
-  const given = path.reduce<unknown>(
-    (value, part) => (value as Record<string, unknown> | undefined)?.[part],
-    request[where as 'query'],
-  );
-  const field = path.join('.') || where;
-  const shown = path.length === 0 ? '' : `; the value is ${show(given)}`;
-  return new CodedError(
-    'INVALID_REQUEST',
-    `"${field}" of the ${PLACE[where] ?? where}: ${issue?.message ?? 'is not valid'}${shown}`,
-    {
-      field,
-      ...(path.length === 0 ? {} : { value: show(given) }),
-    },
-  );
-}
-
-const PLACE: Record<string, string> = { querystring: 'query', params: 'path' };
-
-function show(value: unknown): string {
-  if (value === undefined) return 'missing';
-  const text =
-    typeof value === 'object' && value !== null
-      ? Array.isArray(value)
-        ? 'a list'
-        : 'an object'
-      : JSON.stringify(value);
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 function retryAfterS(error: CodedError): number {

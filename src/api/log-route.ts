@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import { strict } from '../schema/problem.ts';
 import type { ApiDeps } from './deps.ts';
-import { agentPath, flag, whole } from './query.ts';
+import { agentPath, flag, whole } from './request-schema.ts';
 import { callOf } from './request-context.ts';
 
-const logQuery = z.strictObject({ tail: whole(0, 10_000).default(100), follow: flag });
+const logQuery = strict({ tail: whole(0, 10_000).default(100), follow: flag });
 
 /** The output of an agent: plain text, or one JSON object a line for whoever accepts `application/x-ndjson`. */
 export function logRoute({ orchestrator }: ApiDeps): FastifyPluginCallbackZod {

@@ -77,13 +77,12 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
 
   const end = (incarnation: Incarnation, code: number | null, signal: string | null, cause: ExitCause) => {
     if (incarnation.ended) return;
-    const { record, pid } = incarnation;
+    const { record } = incarnation;
     clearTimeout(incarnation.stopping?.timer);
     // For an unseen end this is the longest it can have been.
     const ranMs = cause === 'reboot' ? 0 : cause === 'custodian_lost' ? Date.now() - Date.parse(record.at) : table.ageMs(record);
     incarnation.ended = { code, signal, cause, at: new Date().toISOString(), ranMs };
     rotation.unwatch(record.log.path);
-    if (!Number.isSafeInteger(pid)) log.warn('An agent had an impossible pid', { agent: incarnation.agent, pid });
     exits.ended(incarnation);
   };
   const watch = createWatch(context, (incarnation) => end(incarnation, null, null, 'self'));

@@ -3,6 +3,7 @@ import { custodyOf } from './custody-state.ts';
 import type { Context } from './context.ts';
 import type { Incarnation } from './incarnation.ts';
 import { killTree } from './kill-tree.ts';
+import { trimLog } from './log-rotation.ts';
 
 /**
  * From the end of a main process to its exit record. What remains of the tree is killed first: the verdict is released
@@ -53,6 +54,8 @@ export function createExits(context: Context): Exits {
     const exits = released.map((incarnation) => ({ incarnation, exit: exitRecordOf(incarnation) }));
     journal.keep(exits.map(({ incarnation, exit }) => ({ kind: 'exit', agent: incarnation.agent, exit })));
     for (const { incarnation, exit } of exits) {
+      // Nobody writes it any more; done before the event, so that who reads the end of the log finds it still.
+      trimLog(incarnation.record.log, log);
       clearTimeout(incarnation.stopping?.timer);
       tree.remove(incarnation.key);
       stuck.forget(incarnation);

@@ -18,8 +18,10 @@ export type IdentityVerdict =
   | { kind: 'ours'; stat: ProcessStat }
   /** The machine was started again since. */
   | { kind: 'reboot' }
-  /** It ended, or its pid belongs to somebody else now. */
+  /** It ended. Its session and group may still have members, so their number still means something. */
   | { kind: 'gone'; why: string }
+  /** It ended, and its pid means another process or another namespace now: the number says nothing about its tree. */
+  | { kind: 'replaced'; why: string }
   /** The record cannot be true; the process that it names is never touched. */
   | { kind: 'tampered'; why: string };
 
@@ -40,14 +42,14 @@ export function identify(record: RecordedIdentity, table: ProcessTable, forbidde
   if (!isSafePid(record.pid, forbidden)) return { kind: 'tampered', why: `pid ${String(record.pid)} is never an agent's` };
   if (!Number.isSafeInteger(record.start)) return { kind: 'tampered', why: `start time ${String(record.start)} is no number` };
   if (record.boot !== table.bootId) return { kind: 'reboot' };
-  if (record.ns !== table.pidNamespace) return { kind: 'gone', why: `it lived in pid namespace ${record.ns}` };
+  if (record.ns !== table.pidNamespace) return { kind: 'replaced', why: `it lived in pid namespace ${record.ns}` };
   const stat = table.stat(record.pid);
   if (stat === undefined) return { kind: 'gone', why: 'no such process' };
-  if (stat.start !== record.start) return { kind: 'gone', why: `pid ${record.pid} belongs to a later process` };
+  if (stat.start !== record.start) return { kind: 'replaced', why: `pid ${record.pid} belongs to a later process` };
   if (!isAlive(stat)) return { kind: 'gone', why: 'it is a zombie' };
   const marker = table.marker(record.pid);
   if (marker !== undefined && marker !== '' && marker !== record.marker) {
-    return { kind: 'gone', why: `pid ${record.pid} carries the marker of another process` };
+    return { kind: 'replaced', why: `pid ${record.pid} carries the marker of another process` };
   }
   return { kind: 'ours', stat };
 }

@@ -47,7 +47,7 @@ export function closeQuietly(fd: number | undefined): void {
 export async function pruneLogs(stateDir: string, agent: string): Promise<void> {
   const folder = logFolderOf(stateDir, agent);
   const files = (await readdir(folder)).flatMap((name) => {
-    const generation = /^(\d+)\.log(?:\.\d+|\.part)?$/.exec(name)?.[1];
+    const generation = /^(\d+)\.log(?:\.\d+|\.part|\.trim)?$/.exec(name)?.[1];
     return generation === undefined ? [] : [{ name, generation: Number(generation) }];
   });
   const generations = [...new Set(files.map((file) => file.generation))].toSorted((a, b) => b - a);

@@ -27,7 +27,7 @@ const PIECE_BYTES = 256 * 1024;
 /** Of a file that outran the checks, this many times its limit is kept, and the older part is cut. */
 const KEPT_LIMITS = 2;
 
-const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const readAsync = promisify(read);
 const writeAsync = promisify(write);
 const closeAsync = promisify(close);
@@ -110,7 +110,7 @@ export async function rotate({ path, max_bytes: maxBytes, keep }: LogFile, log: 
     const piece = Buffer.allocUnsafe(PIECE_BYTES);
     const startBytes = fstatSync(from).size;
     const cutBytes = Math.max(0, startBytes - KEPT_LIMITS * maxBytes);
-    if (cutBytes > 0) writeSync(to, `[custodian: ${cutBytes} bytes of this log were cut here]\n`);
+    if (cutBytes > 0) writeSync(to, cutNote(cutBytes));
     let at = cutBytes;
     while (at < startBytes) {
       const { bytesRead } = await readAsync(from, piece, 0, PIECE_BYTES, at);
@@ -140,6 +140,42 @@ export async function rotate({ path, max_bytes: maxBytes, keep }: LogFile, log: 
   for (let index = keep - 1; index >= 1; index -= 1) renameQuietly(`${path}.${index}`, `${path}.${index + 1}`);
   renameSync(part, `${path}.1`);
 }
+
+/**
+ * For a log that has no writer any more and outgrew its limits between two checks: keeps its newest `max_bytes` in
+ * place, where the end of the log is looked for.
+ */
+export function trimLog({ path, max_bytes: maxBytes }: LogFile, log: Logger): void {
+  const part = `${path}.trim`;
+  let from: number | undefined;
+  let to: number | undefined;
+  try {
+    from = openSync(path, O_RDONLY | O_NOFOLLOW);
+    const sizeBytes = fstatSync(from).size;
+    if (sizeBytes <= KEPT_LIMITS * maxBytes) return;
+    removeQuietly(part);
+    to = openSync(part, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0o600);
+    const cutBytes = sizeBytes - maxBytes;
+    writeSync(to, cutNote(cutBytes));
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (let at = cutBytes; ; ) {
+      const count = readSync(from, piece, 0, PIECE_BYTES, at);
+      if (count === 0) break;
+      for (let done = 0; done < count; ) done += writeSync(to, piece, done, count - done);
+      at += count;
+    }
+    renameSync(part, path);
+    log.warn('Cut the log of an ended agent', { path, lost_bytes: cutBytes });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') log.warn('Cannot cut a log', { path, errno: errnoOf(error) });
+    removeQuietly(part);
+  } finally {
+    if (from !== undefined) closeSync(from);
+    if (to !== undefined) closeSync(to);
+  }
+}
+
+const cutNote = (bytes: number) => `[custodian: ${bytes} bytes of this log were cut here]\n`;
 
 function cut({ path }: Pick<LogFile, 'path'>, log: Logger): void {
   try {

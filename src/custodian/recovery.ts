@@ -32,14 +32,16 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
   const { table, tree, log, signaller, incarnations, journal } = context;
   const marker = markerOf(agent, live.generation, live.nonce);
   const verdict = identify({ ...live, marker }, table, signaller.forbidden);
-  const incarnation = createIncarnation(agent, live);
+  const isForeign = verdict.kind === 'tampered' || verdict.kind === 'replaced';
+  const incarnation = createIncarnation(agent, isForeign ? { ...live, pid: -1, start: -1 } : live);
   incarnations.set(agent, incarnation);
   const stop = journal.entries.get(agent)?.stop;
   if (verdict.kind !== 'reboot') {
     const kin = (live.kin ?? []).map(([pid, start]) => ({ pid, start }));
-    // With a pid that cannot be true, only what carries the marker of this spawn is of its tree.
-    const root = verdict.kind === 'tampered' ? { pid: -1, start: -1 } : { pid: live.pid, start: live.start };
-    tree.add({ key: incarnation.key, ...root, marker, isNew: false, kin });
+    // A pid that is another's must not become the root of a tree that is going to be killed. Only what carries the
+    // marker of this very spawn, or was seen in its tree, is of it then.
+    const { key, pid, start } = incarnation;
+    tree.add({ key, pid, start, marker, isNew: false, kin });
   }
   if (verdict.kind === 'ours') {
     log.info('Adopted an agent', { agent, generation: live.generation, pid: live.pid });

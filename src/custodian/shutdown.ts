@@ -24,20 +24,27 @@ export function createShutdown({ incarnations, log }: Context, stopOne: StopOne)
   const graceOf = ({ record }: Incarnation) => active?.graceMs ?? record.stop.grace_ms;
   const agentsNow = () => [...incarnations.values()].filter((incarnation) => !isReserved(incarnation.agent));
 
-  const stopWave = async (agents: readonly string[], stopped: string[]) => {
-    const wave = [...new Set(agents)].flatMap((agent) => incarnations.get(agent) ?? []);
-    for (const incarnation of wave) stopOne(incarnation, graceOf(incarnation));
-    await Promise.all(wave.map((incarnation) => incarnation.gone));
-    stopped.push(...wave.map((incarnation) => incarnation.agent));
+  /** The waves as they are now: nothing is started any more, so nobody can come in late. */
+  const membersOf = (waves: string[][]): Incarnation[][] => {
+    const waiting = new Map(agentsNow().map((incarnation) => [incarnation.agent, incarnation]));
+    const take = (agent: string) => {
+      const incarnation = waiting.get(agent);
+      waiting.delete(agent);
+      return incarnation ?? [];
+    };
+    const ordered = waves.map((wave) => wave.flatMap(take));
+    const last = ordered.pop() ?? [];
+    return [...ordered, [...last, ...waiting.values()]];
   };
 
-  const run = async (waves: string[][]) => {
-    const stopped: string[] = [];
-    const named = new Set(waves.flat());
-    const rest = agentsNow().flatMap(({ agent }) => (named.has(agent) ? [] : [agent]));
-    const ordered = waves.length === 0 ? [rest] : [...waves.slice(0, -1), [...(waves.at(-1) ?? []), ...rest]];
-    for (const wave of ordered) await stopWave(wave.filter((agent) => !isReserved(agent)), stopped);
-    return stopped;
+  const run = async (waves: Incarnation[][]) => {
+    for (const wave of waves) {
+      for (const incarnation of wave) {
+        if (incarnations.get(incarnation.agent) === incarnation) stopOne(incarnation, graceOf(incarnation));
+      }
+      await Promise.all(wave.map((incarnation) => incarnation.gone));
+    }
+    return waves.flat().map((incarnation) => incarnation.agent);
   };
 
   return {
@@ -57,7 +64,7 @@ export function createShutdown({ incarnations, log }: Context, stopOne: StopOne)
       log.info('Shutting down', { waves, grace_ms: graceMs, agents: agentsNow().length });
       const state = { graceMs, done: Promise.resolve<string[]>([]) };
       active = state;
-      state.done = run(waves).finally(() => {
+      state.done = run(membersOf(waves)).finally(() => {
         active = undefined;
         if (isLiftWanted) refusesSpawns = false;
         log.info('Shut down');

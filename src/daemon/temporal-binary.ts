@@ -8,7 +8,7 @@ import { downloadTemporal, RELEASES } from './temporal-download.ts';
 import { TEMPORAL_CLI_VERSION, temporalVersion } from './temporal-version.ts';
 
 /** A way by which the binary was found, in the order in which they are tried. */
-export type TemporalSource = 'environment' | 'cache' | 'path' | 'download' | 'build';
+type TemporalSource = 'environment' | 'cache' | 'path' | 'download' | 'build';
 
 export interface TemporalBinary {
   path: string;

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Connection, isGrpcServiceError } from '@temporalio/client';
+import { Connection, isGrpcServiceError, type ConnectionOptions } from '@temporalio/client';
 import { CodedError } from '../contract/errors.ts';
 
 const POLL_MS = 25;
@@ -8,6 +8,8 @@ const POLL_MS = 25;
 export interface ReadinessOptions {
   /** `host:port` */
   address: string;
+  /** Credentials, where the server wants some. */
+  credentials?: Pick<ConnectionOptions, 'tls' | 'apiKey'>;
   namespace: string;
   deadlineMs: number;
   /** Asked between two tries: a server that has ended will not answer any more. */
@@ -44,7 +46,7 @@ async function tryOnce(options: ReadinessOptions, end: number): Promise<{ connec
   if (refused !== undefined) return { reason: refused };
   let connection: Connection | undefined;
   try {
-    connection = Connection.lazy({ address: options.address });
+    connection = Connection.lazy({ address: options.address, ...options.credentials });
     const { workflowService } = connection;
     const deadline = Date.now() + Math.max(100, Math.min(2_000, end - performance.now()));
     await connection.withDeadline(deadline, () => workflowService.describeNamespace({ namespace: options.namespace }));

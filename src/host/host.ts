@@ -122,6 +122,11 @@ export class Host {
     );
   }
 
+  /** Waits until what has ended is told, at most `ms`. */
+  settle(ms: number): Promise<void> {
+    return this.options.doorbell.settle(ms);
+  }
+
   close(): void {
     this.beats.stopAll();
   }

@@ -46,13 +46,13 @@ export class Reconciler {
   }
 
   /**
-   * One comparison. `settled` leaves out the second look, for a daemon that has just started: nothing is under way.
+   * One comparison.
    * @returns what was done, by agent
    */
-  async pass(options: { settled: boolean }): Promise<Map<string, Action>> {
+  async pass(): Promise<Map<string, Action>> {
     await this.handOverOrders();
     const found = await this.findings();
-    if (options.settled || found.size === 0) return this.act(found);
+    if (found.size === 0) return new Map();
     await delay(SECOND_LOOK_MS, undefined, { signal: this.ending.signal });
     const again = await this.findings();
     return this.act(new Map([...again].filter(([agentId, { action }]) => found.get(agentId)?.action === action)));
@@ -61,16 +61,18 @@ export class Reconciler {
   private async loop(): Promise<void> {
     while (!this.ending.signal.aborted) {
       try {
+        await this.pass();
         await delay(PERIOD_MS, undefined, { signal: this.ending.signal });
-        await this.pass({ settled: false });
       } catch (error) {
-        if (!this.ending.signal.aborted) this.options.onTrouble('Cannot reconcile; trying again', error);
+        if (this.ending.signal.aborted) return;
+        this.options.onTrouble('Cannot reconcile; trying again', error);
+        await delay(PERIOD_MS, undefined, { signal: this.ending.signal }).catch(() => undefined);
       }
     }
   }
 
   /** Stops and deletes that were given while Temporal was away go before everything else. */
-  private async handOverOrders(): Promise<void> {
+  async handOverOrders(): Promise<void> {
     for (const order of await this.options.custodian.orders()) {
       try {
         await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, {});

@@ -21,7 +21,7 @@ class Refusal extends Error {
   constructor(path: string[], says: string) {
     const field = dotted(path);
     super(says);
-    this.problem = { field, message: `${field || 'The value'} ${says}`, unknown: false };
+    this.problem = { field, path, message: `${field || 'The value'} ${says}`, unknown: false };
   }
 }
 

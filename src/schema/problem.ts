@@ -5,6 +5,8 @@ import { nearest } from './nearest.ts';
 export interface Problem {
   /** Dotted path of the field, such as `stop.grace`; empty for the value as a whole. */
   field: string;
+  /** The same, in parts: a name may contain a dot. */
+  path: string[];
   /** Names the field, the value seen and what is accepted. */
   message: string;
   /** True if nobody knows a field of this name. */
@@ -36,18 +38,20 @@ export const textOf = (form: string, pattern: RegExp) => z.string(form).regex(pa
 export function problemOf(error: z.ZodError, value: unknown): Problem {
   const issue = error.issues[0] as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {
-    const field = dotted([...issue.path, issue.keys[0] as string]);
-    return { field, message: `${field} is not a known field${issue.message}`, unknown: true };
+    const path = parts([...issue.path, issue.keys[0] as string]);
+    const field = dotted(path);
+    return { field, path, message: `${field} is not a known field${issue.message}`, unknown: true };
   }
-  const field = dotted(issue.path);
+  const path = parts(issue.path);
+  const field = dotted(path);
   if (issue.code === 'invalid_key') {
     const name = JSON.stringify(issue.path.at(-1));
     const message = `${name} in ${dotted(issue.path.slice(0, -1))} is no valid name; expected ${issue.issues[0]?.message}`;
-    return { field, message, unknown: false };
+    return { field, path, message, unknown: false };
   }
   const found = at(value, issue.path);
   const seen = found === undefined ? 'missing' : secret(issue.path) ? veiled(found) : shown(found);
-  return { field, message: `${field || 'The value'} is ${seen}; expected ${issue.message}`, unknown: false };
+  return { field, path, message: `${field || 'The value'} is ${seen}; expected ${issue.message}`, unknown: false };
 }
 
 function unknownField(name: string, known: string[]): string {
@@ -83,6 +87,7 @@ const TYPES: Record<string, string> = {
 };
 const UNITS: Record<string, string> = { string: ' characters', array: ' entries', record: ' entries' };
 
+const parts = (path: readonly PropertyKey[]): string[] => path.map(String);
 export const dotted = (path: readonly PropertyKey[]): string => path.map(String).join('.');
 
 function at(value: unknown, path: readonly PropertyKey[]): unknown {

@@ -19,7 +19,8 @@ const variableSchema = strict({
 });
 
 const templateSchema = strict({
-  id: templateId,
+  /** May be left out: the file's name says it. */
+  id: templateId.exactOptional(),
   description: z.string().exactOptional(),
   variables: z.record(variableName, variableSchema).exactOptional(),
   ...launchFields,
@@ -42,7 +43,7 @@ export function parseTemplate(text: TemplateText): Template {
   const checked = check(templateSchema, plain.value);
   if (checked.kind === 'problem') throw templateError(text, checked.problem);
   const template = checked.value;
-  if (template.id !== text.id) {
+  if (template.id !== undefined && template.id !== text.id) {
     const says = `id is ${JSON.stringify(template.id)}; expected ${JSON.stringify(text.id)}, the name that it is found by`;
     throw invalidTemplate(text, 'id', says);
   }

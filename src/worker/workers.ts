@@ -3,6 +3,7 @@ import type { createActivities } from '../activities/index.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE } from '../contract/names.ts';
 import type { Roster } from '../ports/roster.ts';
 import { rosterSinks } from './roster-sinks.ts';
+import { RunningWorker } from './running-worker.ts';
 
 export interface WorkersOptions {
   connection: NativeConnection;
@@ -23,13 +24,19 @@ const STICKY_TIMEOUT = '3s';
 /** Nothing runs long inside a worker (processes are watched without a slot), so nothing is lost by not waiting. */
 const SHUTDOWN_FORCE_TIME = '5s';
 
+export interface Workers {
+  workflows: RunningWorker;
+  host: RunningWorker;
+  control: RunningWorker;
+}
+
 /**
  * The Temporal workers of a daemon:
  * - `orchestrator`: workflows of all agents, and their admission
  * - `host/<id>`: starts of processes on this host
  * - `control/<id>`: stops and signals, never behind slow starts
  */
-export async function createWorkers(options: WorkersOptions): Promise<{ workflows: Worker; host: Worker; control: Worker }> {
+export async function createWorkers(options: WorkersOptions): Promise<Workers> {
   const { activities, hostId } = options;
   const common = {
     connection: options.connection,
@@ -38,9 +45,12 @@ export async function createWorkers(options: WorkersOptions): Promise<{ workflow
     activityTaskPollerBehavior: POLLERS,
     shutdownForceTime: SHUTDOWN_FORCE_TIME,
   } satisfies Partial<WorkerOptions>;
+  const keep = async (own: Pick<WorkerOptions, 'taskQueue'> & Partial<WorkerOptions>): Promise<RunningWorker> => {
+    const create = (): Promise<Worker> => Worker.create({ ...common, ...own });
+    return new RunningWorker(await create(), create, options.onTrouble);
+  };
   const [workflows, host, control] = await Promise.all([
-    Worker.create({
-      ...common,
+    keep({
       taskQueue: ORCHESTRATOR_QUEUE,
       workflowBundle: { codePath: options.workflowBundlePath },
       activities: { ...activities.admission },
@@ -50,8 +60,8 @@ export async function createWorkers(options: WorkersOptions): Promise<{ workflow
       maxConcurrentWorkflowTaskExecutions: 100,
       stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     }),
-    Worker.create({ ...common, taskQueue: hostQueueOf(hostId), activities: { ...activities.host } }),
-    Worker.create({ ...common, taskQueue: controlQueueOf(hostId), activities: { ...activities.control } }),
+    keep({ taskQueue: hostQueueOf(hostId), activities: { ...activities.host } }),
+    keep({ taskQueue: controlQueueOf(hostId), activities: { ...activities.control } }),
   ]);
   return { workflows, host, control };
 }

@@ -16,7 +16,7 @@ export class Lines implements LogSource {
   }
 
   async *follow(agentId: string, signal: AbortSignal): AsyncGenerator<string> {
-    for (let position = this.#lines.get(agentId)?.length ?? 0; !signal.aborted; ) {
+    for (let position = this.#lines.get(agentId)?.length ?? 0; !signal.aborted;) {
       const lines = this.#lines.get(agentId) ?? [];
       if (position < lines.length) yield lines[position++] as string;
       else await this.#news(signal);

@@ -44,7 +44,7 @@ Runtime.install({
   telemetryOptions: { logging: { filter: 'off', forward: {} } },
 });
 
-export async function startLives(options: { cli: string; bundle: string }): Promise<Lives> {
+export async function startLives(options: { cli: string; bundle: string; temporalTimeoutMs?: number }): Promise<Lives> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-test-service-'));
   let server = await startDevServer({ cli: options.cli, folder });
   const roster = await openSqliteRoster(path.join(folder, 'roster.db'));
@@ -63,7 +63,7 @@ export async function startLives(options: { cli: string; bundle: string }): Prom
     admit: host.admit,
     sign: (input) => ({ ...input, signature: 'signed' }),
     liveGeneration: host.liveGeneration,
-    temporalTimeoutMs: 3000,
+    temporalTimeoutMs: options.temporalTimeoutMs ?? 5000,
   });
   const native = await NativeConnection.connect({ address: server.address });
   const workers = await createWorkers({
@@ -76,15 +76,16 @@ export async function startLives(options: { cli: string; bundle: string }): Prom
     onTrouble: () => undefined,
   });
   const all = [workers.workflows, workers.host, workers.control];
-  const running = Promise.all(all.map((worker) => worker.run()));
-  running.catch(() => undefined); // awaited at the end
+  for (const worker of all) worker.start();
   return {
+    get server() {
+      return server;
+    },
     orchestrator,
     roster,
     host,
     logs,
     client,
-    server,
     orders,
     link,
     restartServer: async () => {
@@ -92,8 +93,7 @@ export async function startLives(options: { cli: string; bundle: string }): Prom
     },
     end: async () => {
       await host.endAll();
-      for (const worker of all) if (worker.getState() === 'RUNNING') worker.shutdown();
-      await running.catch(() => undefined);
+      await Promise.all(all.map((worker) => worker.stop()));
       await Promise.all([connection.close(), native.close(), roster.close()]);
       await server.stop();
       await rm(folder, { recursive: true, force: true });

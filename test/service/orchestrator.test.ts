@@ -18,7 +18,15 @@ test('create waits until the process runs', async () => {
   const created = await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok', labels: { team: 'a' } });
   expect(created).toMatchObject({
     settled: true,
-    agent: { agent_id, state: 'running', generation: 1, origin: 'api', labels: { team: 'a' }, stale: false, desired: 'running' },
+    agent: {
+      agent_id,
+      state: 'running',
+      generation: 1,
+      origin: 'api',
+      labels: { team: 'a' },
+      stale: false,
+      desired: 'running',
+    },
   });
   expect(created.agent.pid).toBeGreaterThan(1000);
   const { decision } = (await lives.roster.get(agent_id))!;
@@ -28,13 +36,17 @@ test('create waits until the process runs', async () => {
 test('create of an agent that exists throws AGENT_EXISTS', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
-  await expect(lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' })).rejects.toMatchObject({ code: 'AGENT_EXISTS' });
+  await expect(lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' })).rejects.toMatchObject({
+    code: 'AGENT_EXISTS',
+  });
 });
 
 test('create twice at once makes one agent and one AGENT_EXISTS', async () => {
   const agent_id = freshId();
   const both = await Promise.allSettled(
-    ['first', 'second'].map((request_id) => lives.orchestrator.create({ ...ADMIN, request_id }, { agent_id, template_id: 'ok' })),
+    ['first', 'second'].map((request_id) =>
+      lives.orchestrator.create({ ...ADMIN, request_id }, { agent_id, template_id: 'ok' }),
+    ),
   );
   expect(both.map((one) => one.status).toSorted()).toEqual(['fulfilled', 'rejected']);
   expect(both.find((one) => one.status === 'rejected')?.reason).toMatchObject({ code: 'AGENT_EXISTS' });
@@ -92,17 +104,23 @@ test('stop, start, restart wait for what was asked for', async () => {
   expect(started).toMatchObject({ settled: true, revision: 2, agent: { state: 'running', generation: 2 } });
   expect(started.agent?.pid).not.toBe(first.agent.pid);
   expect(await lives.orchestrator.start(ADMIN, agent_id)).toMatchObject({ settled: true, agent: { generation: 2 } });
-  expect(await lives.orchestrator.restart(ADMIN, agent_id)).toMatchObject({ settled: true, agent: { state: 'running', generation: 3 } });
+  expect(await lives.orchestrator.restart(ADMIN, agent_id)).toMatchObject({
+    settled: true,
+    agent: { state: 'running', generation: 3 },
+  });
 });
 
 test('stop of a process that does not end is returned as stopping with the reason', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'stubborn' });
   const slow = await lives.orchestrator.stop(ADMIN, agent_id, { waitMs: 200 });
-  expect(slow).toMatchObject({ settled: false, agent: { state: 'stopping', reason: expect.stringContaining('stopped by an operator') } });
+  expect(slow).toMatchObject({
+    settled: false,
+    agent: { state: 'stopping', reason: expect.stringContaining('stopped by an operator') },
+  });
   expect(slow.agent?.pid).toBeGreaterThan(1000);
   const waiting = lives.orchestrator.stop(ADMIN, agent_id);
-  lives.host.release();
+  await lives.host.release();
   expect(await waiting).toMatchObject({ settled: true, agent: { state: 'stopped' } });
 });
 
@@ -113,7 +131,7 @@ test('stop waiting for its end is told when another command overtakes it', async
   await until(async () => (await lives.orchestrator.get(ADMIN, agent_id)).state === 'stopping', { what: 'stopping' });
   const started = lives.orchestrator.start(ADMIN, agent_id);
   expect(await stopping).toMatchObject({ settled: false, note: expect.stringContaining('overtaken') });
-  lives.host.release();
+  await lives.host.release();
   expect(await started).toMatchObject({ settled: true, agent: { state: 'running', generation: 2 } });
 });
 
@@ -125,7 +143,7 @@ test('stop ends its waiting when the caller is gone', async () => {
   await until(async () => (await lives.orchestrator.get(ADMIN, agent_id)).state === 'stopping', { what: 'stopping' });
   gone.abort();
   expect(await stopping).toMatchObject({ settled: false, agent: { state: 'stopping' } });
-  lives.host.release();
+  await lives.host.release();
 });
 
 test('remove deletes the agent, and its id can be used again at once', async () => {
@@ -152,17 +170,23 @@ test('remove with purge takes logs and history too, also of an agent that is del
   expect(await lives.orchestrator.remove(ADMIN, later, { purge: true })).toMatchObject({ settled: true });
   for (const agent_id of [now, later]) {
     expect(lives.logs.purged).toContain(agent_id);
-    await expect(lives.orchestrator.history(ADMIN, agent_id, { limit: 1 })).rejects.toMatchObject({ code: 'AGENT_NOT_FOUND' });
-    await expect(lives.orchestrator.logs(ADMIN, agent_id, { tail: 1 })).rejects.toMatchObject({ code: 'AGENT_NOT_FOUND' });
+    await expect(lives.orchestrator.history(ADMIN, agent_id, { limit: 1 })).rejects.toMatchObject({
+      code: 'AGENT_NOT_FOUND',
+    });
+    await expect(lives.orchestrator.logs(ADMIN, agent_id, { tail: 1 })).rejects.toMatchObject({
+      code: 'AGENT_NOT_FOUND',
+    });
   }
 });
 
 test('remove with purge that takes longer than the wait purges when the agent is gone', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'stubborn' });
-  expect(await lives.orchestrator.remove(ADMIN, agent_id, { purge: true, waitMs: 100 })).toMatchObject({ settled: false });
+  expect(await lives.orchestrator.remove(ADMIN, agent_id, { purge: true, waitMs: 100 })).toMatchObject({
+    settled: false,
+  });
   expect(lives.logs.purged).not.toContain(agent_id);
-  lives.host.release();
+  await lives.host.release();
   await until(() => lives.logs.purged.includes(agent_id), { what: 'purged' });
 });
 
@@ -179,9 +203,13 @@ test('signal reaches a live process and is refused for another', async () => {
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
   await lives.orchestrator.signal(ADMIN, agent_id, 'SIGUSR1');
   await until(() => lives.host.signals.includes('SIGUSR1'), { what: 'signal' });
-  await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGNOPE')).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+  await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGNOPE')).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+  });
   await lives.orchestrator.stop(ADMIN, agent_id);
-  await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGUSR1')).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+  await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGUSR1')).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+  });
 });
 
 test('commands and reads of an unknown agent throw AGENT_NOT_FOUND', async () => {
@@ -223,7 +251,10 @@ test('an agent reads all, creates within its rights and commands only its own', 
   const call = { caller, request_id: 'from-master' };
   expect(await orchestrator.get(call, other)).toMatchObject({ agent_id: other });
   await orchestrator.create(call, { agent_id: worker, template_id: 'ok', task: 'work' });
-  expect((await lives.roster.get(worker))?.decision.input).toMatchObject({ created_by: master, request_id: 'from-master' });
+  expect((await lives.roster.get(worker))?.decision.input).toMatchObject({
+    created_by: master,
+    request_id: 'from-master',
+  });
   expect(await orchestrator.stop(call, worker)).toMatchObject({ settled: true });
   const refused = [
     orchestrator.create(call, { agent_id: freshId(), template_id: 'short' }),
@@ -263,5 +294,7 @@ test('a lost workflow: stop and delete go to the custodian, start is refused as 
   await lives.client.workflow.getHandle(workflowIdOf(agent_id)).terminate();
   expect(await lives.orchestrator.stop(ADMIN, agent_id)).toMatchObject({ settled: false, revision: null });
   expect(lives.orders.at(-1)).toEqual([agent_id, 'stop', { signal: 'SIGINT', graceMs: 1234 }]);
-  await expect(lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' })).rejects.toMatchObject({ code: 'AGENT_EXISTS' });
+  await expect(lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' })).rejects.toMatchObject({
+    code: 'AGENT_EXISTS',
+  });
 });

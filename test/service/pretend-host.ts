@@ -6,6 +6,7 @@ import { CodedError } from '../../src/contract/errors.ts';
 import type { Custody, ExitRecord } from '../../src/domain/custody.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
 import type { ProcessFacts, Roster } from '../../src/ports/roster.ts';
+import { until } from '../support/wait.ts';
 
 export const HOST = 'pretend-host';
 
@@ -36,7 +37,11 @@ export class PretendHost {
       template_id: template,
       template_version: 'v1',
       fault_domain: 'default',
-      rules: { launchDigest: template, restart: BUILT_IN_FAULT_DOMAINS.default, stop: { signal: 'SIGINT', graceMs: 1234 } },
+      rules: {
+        launchDigest: template,
+        restart: BUILT_IN_FAULT_DOMAINS.default,
+        stop: { signal: 'SIGINT', graceMs: 1234 },
+      },
       launch: { command: ['true'], env: {}, env_file: null, cwd: '/', stdin: null, task: null, may: { start: [] } },
     };
   };
@@ -71,25 +76,35 @@ export class PretendHost {
     await this.#end(agentId, { code, signal: null, cause: 'self' });
   }
 
-  /** Lets stubborn agents stop. */
-  release(): void {
+  /** Lets the stubborn agent stop, once it has been asked to. */
+  async release(): Promise<void> {
+    await until(() => this.#held.size > 0, { what: 'a stop to hold up' });
+    this.#releaseHeld();
+  }
+
+  #releaseHeld(): void {
     for (const go of this.#held) go();
     this.#held.clear();
   }
 
   async endAll(): Promise<void> {
-    this.release();
-    for (const agentId of this.#live.keys()) await this.#end(agentId, { code: null, signal: 'SIGKILL', cause: 'shutdown' });
+    this.#releaseHeld();
+    for (const agentId of this.#live.keys())
+      await this.#end(agentId, { code: null, signal: 'SIGKILL', cause: 'shutdown' });
   }
 
   async #run(input: AgentInput, generation: number): Promise<Verdict> {
     const { agent_id, template_id } = input;
-    if (template_id === 'unspawnable') throw ApplicationFailure.nonRetryable('Cannot run "nothing": ENOENT', 'SPAWN_FAILED');
+    if (template_id === 'unspawnable')
+      throw ApplicationFailure.nonRetryable('Cannot run "nothing": ENOENT', 'SPAWN_FAILED');
     if (template_id === 'slow') return new Promise(() => undefined);
     this.#custody.set(agent_id, { fence: generation });
     const pid = (this.#lastPid += 1);
     const ended = new Promise<ExitRecord>((resolve) => this.#live.set(agent_id, { generation, pid, end: resolve }));
-    await this.#roster.recordProcess(agent_id, facts({ generation, pid, started_at: new Date().toISOString(), ready: true }));
+    await this.#roster.recordProcess(
+      agent_id,
+      facts({ generation, pid, started_at: new Date().toISOString(), ready: true }),
+    );
     if (template_id === 'short') await this.exit(agent_id, 0);
     return { kind: 'exited', exit: await ended };
   }

@@ -1,0 +1,78 @@
+/** What path, query and body may hold. Each message completes the sentence "expected …". */
+import type { FastifySchemaCompiler } from 'fastify';
+import { z } from 'zod';
+import { CodedError } from '../contract/errors.ts';
+import { parseDurationMs } from '../domain/duration.ts';
+import { agentId } from '../schema/fields.ts';
+import { check, strict } from '../schema/problem.ts';
+
+/** Longer than any start that makes sense to wait for in one request. */
+const MAX_WAIT_MS = 600_000;
+
+const PLACES: Record<string, string> = {
+  querystring: 'In the query, ',
+  params: 'In the path, ',
+  body: 'In the body, ',
+};
+
+/** Refusals name the field, the value seen and what is accepted. */
+export const validatorOf: FastifySchemaCompiler<z.ZodType> =
+  ({ schema, httpPart = '' }) =>
+  (value: unknown) => {
+    const checked = check(schema, value);
+    if (checked.kind === 'ok') return { value: checked.value };
+    const { field, message } = checked.problem;
+    return { error: new CodedError('INVALID_REQUEST', `${PLACES[httpPart] ?? ''}${message}`, { field }) };
+  };
+
+export const agentPath = strict({ agent_id: agentId });
+export const noQuery = strict({});
+/** Commands take their options from the query, so a body would be a misunderstanding; an empty object is none. */
+export const noBody = strict({}).nullish();
+
+/** `?purge`, `?purge=true`, `?purge=false`. */
+export const flag = z
+  .enum(['', 'true', 'false', '1', '0'], { error: 'true or false' })
+  .transform((text) => text === '' || text === 'true' || text === '1')
+  .default(false);
+
+export const duration = z
+  .string()
+  .refine((text) => readDuration(text) !== undefined, 'a duration such as "500ms", "5s" or "2m"');
+
+export function whole(min: number, max: number) {
+  return z
+    .string()
+    .refine(
+      (text) => /^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max,
+      `a whole number from ${min} to ${max}`,
+    )
+    .transform(Number);
+}
+
+export interface Wait {
+  until: 'running' | 'accepted';
+  waitMs: number;
+}
+
+/** `running` (30 s), a duration (that long), `accepted` or `none` (not at all). */
+export const wait = z
+  .string()
+  .default('running')
+  .transform((text, context): Wait => {
+    if (text === 'running') return { until: 'running', waitMs: 30_000 };
+    if (text === 'accepted' || text === 'none') return { until: 'accepted', waitMs: 30_000 };
+    const waitMs = readDuration(text);
+    if (waitMs !== undefined && waitMs <= MAX_WAIT_MS) return { until: 'running', waitMs };
+    const message = 'running, accepted, none or a duration up to 10m, such as "5s"';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+
+function readDuration(text: string): number | undefined {
+  try {
+    return parseDurationMs(text);
+  } catch {
+    return undefined;
+  }
+}

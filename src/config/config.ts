@@ -1,0 +1,45 @@
+import type { AgentInput } from '../contract/agent-input.ts';
+import type { RestartPolicy } from '../domain/restart-policy.ts';
+import type { StopPolicy } from '../domain/stop-policy.ts';
+
+/** The configuration file, checked, with every default filled in. */
+export interface LoadedConfig {
+  /** Absolute path of the file. */
+  file: string;
+  /** Its folder: relative paths of agents and templates start here. */
+  dir: string;
+  designLayer: { path: string };
+  /** Id of the Master Agent, which is the first of `agents`; null if none is configured. */
+  master: string | null;
+  /** Id of the agent that receives escalations: the master, unless the file names another. */
+  chief: string | null;
+  /** All that exist, built in and declared, by name. */
+  faultDomains: Record<string, RestartPolicy>;
+  defaults: { stop: StopPolicy };
+  /** Unsigned, with `origin: file <path>`; the master first, then in the order of the file. */
+  agents: AgentInput[];
+  ports: Ports;
+  temporal: TemporalSettings;
+}
+
+/** TCP ports on loopback; 0 takes any that is free. */
+export interface Ports {
+  api: number;
+  health: number;
+  metrics: number;
+  temporal: number;
+  ui: number;
+}
+
+export const DEFAULT_PORTS: Ports = { api: 5050, health: 8000, metrics: 8001, temporal: 7233, ui: 8233 };
+
+export interface TemporalSettings {
+  /** host:port of a cluster; null means that the daemon runs a server of its own. */
+  address: string | null;
+  namespace: string;
+  /** Null means none; the files are absolute paths. */
+  tls: { caFile?: string; certFile?: string; keyFile?: string; serverName?: string } | null;
+  apiKey: string | null;
+  /** Refuse every start and command that carries no signature. */
+  requireSigned: boolean;
+}

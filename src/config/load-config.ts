@@ -1,0 +1,160 @@
+import path from 'node:path';
+import type { AgentInput } from '../contract/agent-input.ts';
+import { CodedError } from '../contract/errors.ts';
+import type { RestartPolicy } from '../domain/restart-policy.ts';
+import { DEFAULT_STOP } from '../domain/stop-policy.ts';
+import { parseAgentRequest } from '../schema/agent-input.ts';
+import { nearest } from '../schema/nearest.ts';
+import { plainData } from '../schema/plain-data.ts';
+import { restartPolicyOf, stopPolicyOf } from '../schema/policies.ts';
+import { check } from '../schema/problem.ts';
+import { type ConfigFile, configSchema, UNSUPPORTED_SETTINGS } from './config-schema.ts';
+import { type ConfigSource, readConfigSource } from './config-source.ts';
+import { DEFAULT_PORTS, type LoadedConfig, type Ports } from './config.ts';
+import { expandSettings } from './expand-settings.ts';
+import { faultDomainsOf } from './fault-domain-settings.ts';
+import { temporalSettingsOf } from './temporal-settings.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads and checks a configuration file.
+ *
+ * @throws CodedError CONFIG_NOT_FOUND, or CONFIG_INVALID that names file, line, setting, the value seen and what is accepted
+ */
+export async function loadConfig(name: string, env: Environment): Promise<LoadedConfig> {
+  const source = await readConfigSource(path.resolve(name));
+  const { file } = source;
+  const dir = path.dirname(file);
+  const settings = checkFile(source, env);
+  const faultDomains = faultDomainsOf(settings, (where, work) => at(source, where, work));
+  const agents = agentsOf(source, settings, faultDomains);
+  const master = settings.master === undefined ? null : (agents[0] as AgentInput).agent_id;
+  const chief = settings.chief ?? master;
+  if (chief !== null && !agents.some((agent) => agent.agent_id === chief)) {
+    throw source.invalid(
+      ['chief'],
+      `chief is ${JSON.stringify(chief)}; expected ${oneOf(
+        chief,
+        agents.map((agent) => agent.agent_id),
+      )}`,
+    );
+  }
+  return {
+    file,
+    dir,
+    designLayer: { path: path.resolve(dir, settings.design_layer?.path ?? 'templates') },
+    master,
+    chief,
+    faultDomains,
+    defaults: { stop: stopPolicyOf(DEFAULT_STOP, settings.defaults ?? null) },
+    agents,
+    ports: portsOf(source, settings),
+    temporal: temporalSettingsOf(source, settings, env),
+  };
+}
+
+function checkFile(source: ConfigSource, env: Environment): ConfigFile {
+  const plain = plainData(source.data);
+  if (plain.kind === 'problem') throw source.invalid(plain.problem.path, plain.problem.message);
+  const expanded = expandSettings(plain.value, env, source.invalid);
+  const checked = check(configSchema, expanded);
+  if (checked.kind === 'ok') return checked.value;
+  const { field, path: where, message, unknown } = checked.problem;
+  if (unknown && UNSUPPORTED_SETTINGS.has(field)) {
+    throw source.invalid(where, `${field} is not supported by this version; nothing was ignored: remove the setting`);
+  }
+  throw source.invalid(where, message);
+}
+
+function agentsOf(
+  source: ConfigSource,
+  settings: ConfigFile,
+  faultDomains: Record<string, RestartPolicy>,
+): AgentInput[] {
+  const agents: AgentInput[] = [];
+  const { master } = settings;
+  if (master !== undefined) {
+    // The domain of that name, unless the file says otherwise.
+    agents.push(agentOf(source, ['master'], { fault_domain: 'master', ...master }, faultDomains));
+  }
+  for (const [id, fields] of Object.entries(settings.agents ?? {})) {
+    const where = ['agents', id];
+    if (Object.hasOwn(fields, 'agent_id') || Object.hasOwn(fields, 'agentId')) {
+      throw source.invalid(
+        [...where, 'agent_id'],
+        `agents.${id}.agent_id is given twice: the key ${id} is the agent_id; remove the field`,
+      );
+    }
+    if (agents.some((agent) => agent.agent_id === id)) {
+      throw source.invalid(where, `agents.${id} is the master, which is declared under master; remove one of them`);
+    }
+    agents.push(agentOf(source, where, { agent_id: id, ...fields }, faultDomains));
+  }
+  return agents;
+}
+
+function agentOf(
+  source: ConfigSource,
+  where: string[],
+  fields: Record<string, unknown>,
+  faultDomains: Record<string, RestartPolicy>,
+): AgentInput {
+  const input = at(source, where, () => parseAgentRequest(fields));
+  const name = where.join('.');
+  if (input.command === undefined && input.template_id === undefined) {
+    throw source.invalid(where, `${name} has neither command nor template_id; give one of them`);
+  }
+  const domain = input.fault_domain;
+  if (domain !== undefined && !Object.hasOwn(faultDomains, domain)) {
+    const expected = oneOf(domain, Object.keys(faultDomains));
+    throw source.invalid(
+      [...where, 'fault_domain'],
+      `${name}.fault_domain is ${JSON.stringify(domain)}; expected ${expected}`,
+    );
+  }
+  // What can be known to be wrong now is told now, and not when the agent starts. A template may yet change the policy.
+  if (input.template_id === undefined) {
+    at(source, where, () => restartPolicyOf(faultDomains[domain ?? 'default'] as RestartPolicy, input));
+  }
+  return { ...input, origin: `file ${source.file}` };
+}
+
+/** What fails for the setting at this path is told as an error of the file. */
+function at<T>(source: ConfigSource, where: string[], work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const { field } = error.details;
+    const inner = typeof field === 'string' && field !== '' ? field : undefined;
+    const joint = inner !== undefined && error.message.startsWith(inner) ? '.' : ': ';
+    throw source.invalid([...where, ...(inner?.split('.') ?? [])], `${where.join('.')}${joint}${error.message}`);
+  }
+}
+
+function portsOf(source: ConfigSource, settings: ConfigFile): Ports {
+  const ports: Ports = { ...DEFAULT_PORTS, ...settings.ports };
+  const taken = new Map<number, string>();
+  for (const [name, port] of Object.entries(ports)) {
+    const other = taken.get(port);
+    if (other !== undefined && port !== 0) {
+      throw source.invalid(
+        ['ports', name],
+        `ports.${name} and ports.${other} are both ${port}; give each its own, or 0 for any free`,
+      );
+    }
+    taken.set(port, name);
+  }
+  return ports;
+}
+
+function oneOf(seen: string, known: string[]): string {
+  const near = nearest(seen, known);
+  const suggestion = near === undefined ? '' : `; did you mean "${near}"?`;
+  return known.length === 0
+    ? 'the id of an agent in this file, which has none'
+    : `one of ${known.join(', ')}${suggestion}`;
+}
+
+export { findConfig } from './find-config.ts';

@@ -1,0 +1,350 @@
+/** The composition root: puts the parts together in the order in which they need each other, and takes them apart again. */
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Runtime } from '@temporalio/worker';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { createActivities } from '../activities/index.ts';
+import { FileLogs } from '../adapters/file-logs.ts';
+import { FolderTemplates } from '../adapters/folder-templates.ts';
+import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
+import type { LoadedConfig } from '../config/config.ts';
+import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
+import { Doorbell } from '../host/doorbell.ts';
+import { Fleet } from '../host/fleet.ts';
+import { Host } from '../host/host.ts';
+import { CustodyLink } from '../host/custody-link.ts';
+import { connectOrStart } from '../host/custodian-client.ts';
+import { Reconciler } from '../host/reconciler.ts';
+import type { LogSource } from '../ports/log-source.ts';
+import type { Roster } from '../ports/roster.ts';
+import { Orchestrator } from '../service/orchestrator.ts';
+import { loadKeys, type Keys } from '../trust/keys.ts';
+import { signInput } from '../trust/signature.ts';
+import { createWorkers, type Workers } from '../worker/workers.ts';
+import { applyConfig } from './apply-config.ts';
+import { Definitions } from './definitions.ts';
+import { assertPortFree } from './free-port.ts';
+import { Front } from './front.ts';
+import { hostOrders } from './host-orders.ts';
+import { prepareSpawn } from './spawn-preparation.ts';
+import type { StateDir } from './state-dir.ts';
+import { temporalLogging } from './temporal-logging.ts';
+import { openTemporal, type OpenTemporal } from './temporal.ts';
+import { TemporalWatch } from './temporal-watch.ts';
+
+export interface DaemonOptions {
+  version: string;
+  config: LoadedConfig;
+  stateDir: StateDir;
+  log: Logger;
+  env: NodeJS.ProcessEnv;
+  /** Tells people what takes long. */
+  say: (line: string) => void;
+}
+
+export type DaemonEnd = { kind: 'stopped' } | { kind: 'fail-stop'; reason: string };
+
+const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+/** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
+const SETTLE_MS = 2_000;
+
+export class Daemon {
+  private readonly options: DaemonOptions;
+  private readonly startedAt = new Date().toISOString();
+  private readonly hostId: string;
+  private readonly custody: CustodyLink;
+  private readonly abort = new AbortController();
+  private phase: DaemonPhase = 'init';
+  private tree: DaemonFacts['tree'] = 'best-effort';
+  private ports: Partial<Record<PortName, number>> = {};
+  private parts: Parts | undefined;
+  private temporal: OpenTemporal | undefined;
+  private settleEnd: (end: DaemonEnd) => void = () => undefined;
+  private failStopReason: string | undefined;
+  /** Resolves when everything is down. */
+  readonly ended = new Promise<DaemonEnd>((resolve) => (this.settleEnd = resolve));
+
+  constructor(options: DaemonOptions) {
+    this.options = options;
+    this.hostId = options.stateDir.hostId();
+    this.custody = new CustodyLink({
+      connect: () => this.connectCustodian(),
+      onExit: (exit) => {
+        this.temporal?.embedded?.noteExit(exit);
+        this.parts?.host.onExit(exit);
+      },
+      onStuck: (stuck) => options.log.warn(stuck, 'a process cannot be killed'),
+      onReconnected: async () => {
+        await this.temporal?.embedded?.check();
+        await this.syncHost();
+      },
+      onTrouble: (message, error) => options.log.warn({ err: error }, message),
+    });
+  }
+
+  facts(): DaemonFacts {
+    const { config, stateDir, version } = this.options;
+    const { address = '', namespace = '', embedded } = this.temporal ?? {};
+    return {
+      version,
+      pid: process.pid,
+      phase: this.phase,
+      started_at: this.startedAt,
+      host: this.hostId,
+      home: stateDir.path,
+      config_file: config.file,
+      ports: this.ports,
+      temporal: { address, namespace, embedded: embedded !== undefined },
+      tree: this.tree,
+    };
+  }
+
+  /** @throws CodedError; then nothing runs that did not run before */
+  async start(options: { onFleet: (roster: Roster, logs: LogSource) => void }): Promise<void> {
+    this.phase = 'start';
+    await this.custody.open();
+    try {
+      await this.startParts(options.onFleet);
+    } catch (error) {
+      await this.undoStart();
+      throw error;
+    }
+    this.phase = 'run';
+  }
+
+  /** Ends in order: agents, then what carries them. Resolves `ended`. */
+  shutdown(options: { keepAgents: boolean }): void {
+    if (this.phase === 'shutdown') return;
+    this.phase = 'shutdown';
+    this.takeDown(options.keepAgents)
+      .catch((error: unknown) => this.trouble('The shutdown did not go in order', error))
+      .finally(() => {
+        this.options.stateDir.removeDaemonFile();
+        const reason = this.failStopReason;
+        this.settleEnd(reason === undefined ? { kind: 'stopped' } : { kind: 'fail-stop', reason });
+      });
+  }
+
+  /** Shortens a shutdown that is under way: no grace any more. */
+  async force(): Promise<void> {
+    await this.custody.call('shutdown', { waves: [], grace_ms: 0 });
+  }
+
+  /** Starts the agent again for whose sake everything was stopped. */
+  async forgiveFailStop(): Promise<void> {
+    const failStop = this.options.stateDir.failStop();
+    this.options.stateDir.clearFailStop();
+    if (!failStop || !this.parts) return;
+    const call = { caller: { kind: 'admin' }, request_id: 'clear-failstop' } as const;
+    await this.parts.orchestrator.start(call, failStop.agent_id);
+  }
+
+  // ── going up ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async startParts(onFleet: (roster: Roster, logs: LogSource) => void): Promise<void> {
+    const { config, stateDir, log, env, say } = this.options;
+    for (const name of ['api', 'health', 'metrics'] as const) await assertPortFree(config.ports[name], `the ${name} port`);
+
+    const [keys, roster, temporal] = await Promise.all([
+      loadKeys(stateDir.path),
+      openSqliteRoster(stateDir.file('roster.db'), { warn: (message) => this.trouble(message, undefined) }),
+      openTemporal({ config: config.temporal, ports: config.ports, custody: this.custody, stateDir, log, env, say }),
+    ]);
+    this.temporal = temporal;
+    Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
+    const connection = Connection.lazy(temporal.connection);
+    const native = await NativeConnection.connect(temporal.connection);
+    this.parts = await this.assemble({ keys, roster, temporal, connection, native });
+
+    const { front, workers, reconciler, watch } = this.parts;
+    onFleet(roster, this.parts.logs);
+    this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
+    stateDir.writeDaemonFile({ pid: process.pid, version: this.options.version, ports: this.ports });
+    await this.syncHost();
+    await reconciler.handOverOrders();
+    for (const worker of Object.values(workers)) worker.start();
+    await applyConfig({ config, roster, client: this.parts.client, sign: this.parts.sign, log, say });
+    reconciler.start();
+    watch.start();
+  }
+
+  private async assemble(base: {
+    keys: Keys;
+    roster: Roster;
+    temporal: OpenTemporal;
+    connection: Connection;
+    native: NativeConnection;
+  }): Promise<Parts> {
+    const { config, stateDir, log, env } = this.options;
+    const { keys, roster, temporal, connection, native } = base;
+    const trouble = (message: string, error: unknown): void => this.trouble(message, error);
+    const client = new Client({ connection, namespace: temporal.namespace });
+    const fleet = await Fleet.open(roster);
+    const logs = new FileLogs(stateDir.file('logs'));
+    const definitions = new Definitions({
+      templates: new FolderTemplates(config.designLayer.path),
+      faultDomains: config.faultDomains,
+      defaults: config.defaults,
+      baseDir: config.dir,
+      key: keys.key,
+      requireSigned: config.temporal.requireSigned,
+    });
+    const sign = (input: Parameters<typeof signInput>[0]) => signInput(input, keys.key);
+    const host = new Host({
+      custody: this.custody,
+      doorbell: new Doorbell(client, this.abort.signal),
+      roster,
+      logs,
+      prepare: (request, definition) =>
+        prepareSpawn({ key: keys.key, apiUrl: () => `http://127.0.0.1:${this.ports.api}`, env }, request, definition),
+      onTrouble: trouble,
+    });
+    const reconciler = new Reconciler({
+      client,
+      roster,
+      custodian: {
+        list: async () => (await this.custody.call('list', {})).entries,
+        orders: async () => (await this.custody.call('orders', {})).orders,
+        orderDone: async (agent) => void (await this.custody.call('order_done', { agent })),
+      },
+      resign: (input, restore) => {
+        definitions.verify(input);
+        return sign({ ...input, ...(restore === undefined ? {} : { restore }) });
+      },
+      log: (message, details) => log.info(details, message),
+      onTrouble: trouble,
+    });
+    const watch = new TemporalWatch({
+      connection,
+      onReturn: () => reconciler.handOverOrders(),
+      onChange: (reachable, error) =>
+        reachable ? log.info('Temporal is back') : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
+    });
+    const orchestrator = new Orchestrator({
+      roster,
+      logs,
+      client,
+      temporal: watch,
+      host: hostOrders(this.custody),
+      admit: (input) => definitions.admit(input),
+      sign,
+      liveGeneration: (agentId) => fleet.liveGeneration(agentId),
+      warn: (message, fields) => log.warn(fields, message),
+    });
+    const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: this });
+    const workers = await createWorkers({
+      connection: native,
+      namespace: temporal.namespace,
+      hostId: this.hostId,
+      workflowBundlePath: WORKFLOW_BUNDLE,
+      activities: createActivities({
+        hostId: this.hostId,
+        host,
+        define: (input) => definitions.trusted(input),
+        failStop: (agentId, reason) => this.failStop(agentId, reason),
+      }),
+      roster,
+      onTrouble: trouble,
+    });
+    return { client, connection, native, roster, fleet, logs, sign, host, reconciler, watch, orchestrator, front, workers };
+  }
+
+  private async connectCustodian() {
+    const { stateDir, version } = this.options;
+    const client = await connectOrStart(stateDir.path, CUSTODIAN_ENTRY, { role: 'daemon', version });
+    this.tree = client.hello.tree;
+    return client;
+  }
+
+  private async syncHost(): Promise<void> {
+    const { host, fleet } = this.parts ?? {};
+    if (!host || !fleet) return;
+    const { entries } = await this.custody.call('list', {});
+    await host.sync(entries, (agentId) => fleet.get(agentId)?.decision.snapshot.handled ?? 0);
+  }
+
+  private async failStop(agentId: string, reason: string): Promise<void> {
+    this.options.log.fatal({ agent_id: agentId, reason }, 'fail-stop');
+    this.options.say(`FAIL-STOP because of ${agentId}: ${reason}`);
+    this.options.stateDir.writeFailStop({ agent_id: agentId, reason, at: new Date().toISOString() });
+    this.failStopReason = reason;
+    // After the activity has been completed: the shutdown waits for it.
+    setImmediate(() => this.shutdown({ keepAgents: false }));
+  }
+
+  // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async takeDown(keepAgents: boolean): Promise<void> {
+    const { config } = this.options;
+    const { host, workers, reconciler, watch, front } = this.parts ?? {};
+    await Promise.all([reconciler?.stop(), watch?.stop()]);
+    // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
+    await Promise.all([workers?.host.stop(), workers?.control.stop()]);
+    if (!keepAgents) {
+      const { master } = config;
+      const entries = (await this.custody.call('list', {})).entries.filter((entry) => entry.live);
+      const others = entries.map((entry) => entry.agent).filter((agent) => agent !== master);
+      // Dependents first: the master has started them.
+      await this.custody.call('shutdown', { waves: [others, master === null ? [] : [master]] });
+    }
+    await host?.settle(SETTLE_MS);
+    await workers?.workflows.stop();
+    host?.close();
+    this.abort.abort();
+    await front?.close();
+    await this.closeConnections();
+    await this.endCustody(keepAgents);
+  }
+
+  private async closeConnections(): Promise<void> {
+    const { connection, native, fleet, roster } = this.parts ?? {};
+    fleet?.close();
+    await Promise.all([connection?.close(), native?.close(), roster?.close()]);
+  }
+
+  private async endCustody(keepAgents: boolean): Promise<void> {
+    if (keepAgents) {
+      await this.temporal?.embedded?.detach();
+      return this.custody.close();
+    }
+    await this.temporal?.embedded?.stop();
+    this.custody.expectEnd();
+    await this.custody.call('end', {});
+    this.custody.close();
+  }
+
+  /** A start that failed leaves what ran before, and nothing else. */
+  private async undoStart(): Promise<void> {
+    try {
+      this.options.stateDir.removeDaemonFile();
+      const { entries } = await this.custody.call('list', {});
+      const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
+      await this.parts?.front.close();
+      await this.closeConnections();
+      await this.endCustody(runsAgents);
+    } catch (error) {
+      this.trouble('The start could not be undone', error);
+    }
+  }
+
+  private trouble(message: string, error: unknown): void {
+    this.options.log.warn({ err: error }, message);
+  }
+}
+
+interface Parts {
+  client: Client;
+  connection: Connection;
+  native: NativeConnection;
+  roster: Roster;
+  fleet: Fleet;
+  logs: LogSource;
+  sign: (input: Parameters<typeof signInput>[0]) => ReturnType<typeof signInput>;
+  host: Host;
+  reconciler: Reconciler;
+  watch: TemporalWatch;
+  orchestrator: Orchestrator;
+  front: Front;
+  workers: Workers;
+}

@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { buildApi, buildHealthApp, buildMetricsApp } from '../api/app.ts';
+import type { DaemonControl } from '../api/deps.ts';
+import { listen, type Listening } from '../api/listen.ts';
+import { createMetrics } from '../api/metrics.ts';
+import type { LoadedConfig } from '../config/config.ts';
+import type { PortName } from '../contract/daemon-view.ts';
+import type { Fleet } from '../host/fleet.ts';
+import { parseAgentRequest } from '../schema/agent-input.ts';
+import type { Orchestrator } from '../service/orchestrator.ts';
+import type { TemporalLink } from '../service/temporal-link.ts';
+import { readAgentToken } from '../trust/agent-token.ts';
+import type { Keys } from '../trust/keys.ts';
+
+export interface FrontOptions {
+  orchestrator: Orchestrator;
+  keys: Keys;
+  fleet: Fleet;
+  temporal: TemporalLink;
+  log: Logger;
+  daemon: DaemonControl;
+}
+
+/** Everything that listens: the API, and health and metrics on ports of their own. */
+export class Front {
+  private readonly apps: Record<'api' | 'health' | 'metrics', FastifyInstance>;
+  private readonly listening: Listening[] = [];
+
+  constructor({ orchestrator, keys, fleet, temporal, log, daemon }: FrontOptions) {
+    const metrics = createMetrics(fleet);
+    const auth = {
+      adminToken: keys.token,
+      tokenFile: keys.tokenFile,
+      verifyAgentToken: (token: string) => readAgentToken(token, keys.key),
+    };
+    this.apps = {
+      api: buildApi({ orchestrator, auth, daemon, fleet, temporal, metrics, parseAgentInput: parseAgentRequest, log }),
+      health: buildHealthApp({ fleet, temporal, log }),
+      metrics: buildMetricsApp({ metrics, log }),
+    };
+  }
+
+  /** @returns the ports in use @throws CodedError PORT_IN_USE */
+  async listen(ports: LoadedConfig['ports']): Promise<Partial<Record<PortName, number>>> {
+    const used: Partial<Record<PortName, number>> = {};
+    for (const name of ['api', 'health', 'metrics'] as const) {
+      const listening = await listen(this.apps[name], { port: ports[name], name });
+      this.listening.push(listening);
+      used[name] = listening.port;
+    }
+    return used;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.listening.map((each) => each.close()));
+  }
+}

@@ -1,0 +1,24 @@
+import { CodedError } from '../contract/errors.ts';
+import type { CustodyLink } from '../host/custody-link.ts';
+import type { HostControl } from '../service/host-control.ts';
+
+/** Stops without Temporal: the custodian keeps the order, then ends the process. */
+export function hostOrders(custody: CustodyLink): HostControl {
+  return {
+    async order(agentId, verb, stop) {
+      try {
+        await custody.call('order', { agent: agentId, verb });
+        const { fence } = await custody.call('custody', { agent: agentId });
+        await custody.call('stop', {
+          agent: agentId,
+          generation: fence,
+          cause: 'operator',
+          signal: stop.signal,
+          grace_ms: stop.graceMs,
+        });
+      } catch (error) {
+        throw new CodedError('CUSTODIAN_UNAVAILABLE', `Cannot ${verb} ${agentId}: ${(error as Error).message}`, {}, error);
+      }
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { destination, pino, type Logger } from 'pino';
+import { findConfig } from '../config/find-config.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { CodedError, ERRORS } from '../contract/errors.ts';
+import { Daemon } from './daemon.ts';
+import { banner, Story } from './story.ts';
+import { StateDir } from './state-dir.ts';
+
+
+export interface StartOptions {
+  configFile?: string;
+  clearFailstop?: boolean;
+}
+
+const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
+  .version;
+
+const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
+
+/** `openstarry-daemon start`: runs in the foreground until it is told to end. Sets the exit code. */
+export async function main(options: StartOptions): Promise<void> {
+  if (process.platform === 'win32') {
+    throw new CodedError('PLATFORM_UNSUPPORTED', 'Windows has no POSIX processes; run the daemon inside WSL');
+  }
+  const search = { flag: options.configFile, cwd: process.cwd(), env: process.env, quickstartDir: QUICKSTART };
+  const config = await loadConfig(findConfig(search), process.env);
+  const stateDir = new StateDir(process.env);
+  refuseAfterFailStop(stateDir, options.clearFailstop === true);
+  const log = logger(stateDir);
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+  const daemon = new Daemon({ version: VERSION, config, stateDir, log, env: process.env, say });
+  onSignals(daemon, say);
+  const story = new Story(say);
+  await daemon.start({ onFleet: (roster, logs) => story.tell(roster, logs, config.master) });
+  if (options.clearFailstop) await daemon.forgiveFailStop();
+  say(banner(daemon.facts(), stateDir));
+  const end = await daemon.ended;
+  story.close();
+  say(end.kind === 'fail-stop' ? `Stopped for good: ${end.reason}` : 'Stopped.');
+  process.exitCode = end.kind === 'fail-stop' ? ERRORS.FAIL_STOPPED.exit : 0;
+}
+
+function refuseAfterFailStop(stateDir: StateDir, clear: boolean): void {
+  const failStop = stateDir.failStop();
+  if (failStop === undefined || clear) return;
+  const message = `The daemon stopped for good at ${failStop.at} because of ${failStop.agent_id}: ${failStop.reason}`;
+  throw new CodedError('FAIL_STOPPED', message, { ...failStop });
+}
+
+/** JSON lines, for machines; what people read is said on the terminal. */
+function logger(stateDir: StateDir): Logger {
+  const level = process.env['OPENSTARRY_LOG_LEVEL'] ?? 'info';
+  return pino({ level, base: null }, destination({ dest: stateDir.file('daemon.log'), mode: 0o600, sync: false }));
+}
+
+/** The first signal ends in order; a second one at once. SIGUSR2 lets the agents run on. */
+function onSignals(daemon: Daemon, say: (line: string) => void): void {
+  const stop = (): void => {
+    if (daemon.facts().phase === 'shutdown') {
+      say('Stopping at once…');
+      void daemon.force();
+    } else {
+      say('Stopping the agents in order… (once more to stop at once)');
+      daemon.shutdown({ keepAgents: false });
+    }
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGUSR2', () => {
+    say('Leaving the agents running…');
+    daemon.shutdown({ keepAgents: true });
+  });
+  process.on('SIGHUP', () => say('SIGHUP: this version reads its configuration at the start only.'));
+}

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import type { RunRequest } from '../contract/activities.ts';
+import type { Definition } from '../contract/definition.ts';
+import { CodedError } from '../contract/errors.ts';
+import type { SpawnParams } from '../custodian/protocol.ts';
+import { environmentOf } from '../host/environment.ts';
+import { resolveReferences } from '../schema/resolve-references.ts';
+import { issueAgentToken } from '../trust/agent-token.ts';
+
+/** One file an incarnation, rotated by size. */
+const LOG_FILES = { max_bytes: 10 * 1024 * 1024, keep: 3 };
+
+export interface PreparationOptions {
+  key: Uint8Array;
+  apiUrl: () => string;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Makes the spawn call of an incarnation. Secrets are read here, on the host, and go nowhere but into its environment. */
+export async function prepareSpawn(
+  options: PreparationOptions,
+  request: RunRequest,
+  definition: Definition,
+): Promise<SpawnParams> {
+  const { launch, agent_id: agentId, rules } = definition;
+  const resolved = resolveReferences(launch, options.env, await envFile(launch.env_file));
+  const token = issueAgentToken({ agent_id: agentId, generation: request.generation, may: launch.may }, options.key);
+  return {
+    agent: agentId,
+    generation: request.generation,
+    command: resolved.command,
+    env: environmentOf(options.env, resolved.env, {
+      agentId,
+      apiUrl: options.apiUrl(),
+      token,
+      task: launch.task,
+      requestId: request.request_id,
+    }),
+    cwd: launch.cwd,
+    ...(launch.stdin === null ? {} : { stdin: launch.stdin }),
+    log: LOG_FILES,
+    stop: { signal: rules.stop.signal, grace_ms: rules.stop.graceMs },
+  };
+}
+
+async function envFile(file: string | null): Promise<string | null> {
+  if (file === null) return null;
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CodedError('SPAWN_FAILED', `env_file cannot be read: ${(error as Error).message}`, { file }, error);
+  }
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { DaemonFile } from '../contract/daemon-view.ts';
+import { CodedError } from '../contract/errors.ts';
+
+/** Why the daemon stopped for good; it does not start again before somebody clears it. */
+export interface FailStop {
+  agent_id: string;
+  reason: string;
+  at: string;
+}
+
+/** The directory in which a host keeps everything: `$OPENSTARRY_HOME` or `~/.openstarry`, subfolder `orchestrator`. */
+export class StateDir {
+  readonly path: string;
+
+  /** @throws CodedError STATE_DIR_UNUSABLE */
+  constructor(env: NodeJS.ProcessEnv) {
+    const home = env['OPENSTARRY_HOME'] || path.join(os.homedir(), '.openstarry');
+    this.path = path.join(path.resolve(home), 'orchestrator');
+    try {
+      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+      const { uid, mode } = statSync(this.path);
+      if (uid !== process.getuid?.()) throw new Error(`it belongs to uid ${uid}`);
+      if ((mode & 0o077) !== 0) throw new Error(`others may enter it (mode ${(mode & 0o777).toString(8)}, needs 700)`);
+    } catch (error) {
+      const message = `The state directory ${this.path} cannot be used: ${(error as Error).message}`;
+      throw new CodedError('STATE_DIR_UNUSABLE', message, { path: this.path }, error);
+    }
+  }
+
+  file(...names: string[]): string {
+    return path.join(this.path, ...names);
+  }
+
+  /** The id of this machine: made once, never the host name. */
+  hostId(): string {
+    const known = this.read('host-id');
+    if (known !== undefined) return known.trim();
+    const id = randomUUID();
+    this.write('host-id', `${id}\n`);
+    return id;
+  }
+
+  /** How the command line finds the daemon. */
+  writeDaemonFile(daemon: DaemonFile): void {
+    this.write('daemon.json', `${JSON.stringify(daemon, null, 2)}\n`);
+  }
+
+  removeDaemonFile(): void {
+    rmSync(this.file('daemon.json'), { force: true });
+  }
+
+  failStop(): FailStop | undefined {
+    const text = this.read('failstop.json');
+    return text === undefined ? undefined : (JSON.parse(text) as FailStop);
+  }
+
+  writeFailStop(failStop: FailStop): void {
+    this.write('failstop.json', `${JSON.stringify(failStop, null, 2)}\n`);
+  }
+
+  clearFailStop(): void {
+    rmSync(this.file('failstop.json'), { force: true });
+  }
+
+  private read(name: string): string | undefined {
+    try {
+      return readFileSync(this.file(name), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Whole or not at all. */
+  private write(name: string, text: string): void {
+    const temporary = this.file(`${name}.${process.pid}.tmp`);
+    writeFileSync(temporary, text, { mode: 0o600 });
+    renameSync(temporary, this.file(name));
+  }
+}

@@ -1,0 +1,128 @@
+import { pino, type Logger } from 'pino';
+import { buildApi } from '../../src/api/app.ts';
+import type { ApiDeps } from '../../src/api/deps.ts';
+import { createMetrics } from '../../src/api/metrics.ts';
+import type { AgentInput } from '../../src/contract/agent-input.ts';
+import type { AgentView } from '../../src/contract/agent-view.ts';
+import type { DaemonFacts } from '../../src/contract/daemon-view.ts';
+import { CodedError } from '../../src/contract/errors.ts';
+import { parseAgentRequest } from '../../src/schema/agent-input.ts';
+import type { Call } from '../../src/service/caller.ts';
+import { viewOf } from '../../src/service/view.ts';
+import { rowOf } from '../service/rows.ts';
+
+export const TOKEN = 'ost_admin-token';
+export const AGENT_TOKEN = 'osa_agent-token';
+
+/** An API over a service that answers at once: what is tested is HTTP. What the service was asked stands in `asked`. */
+export interface ApiFixture {
+  deps: ApiDeps;
+  app: ReturnType<typeof buildApi>;
+  asked: { method: string; call: Call; args: unknown[] }[];
+  /** The log, line by line. */
+  lines: Record<string, unknown>[];
+  state: {
+    criticalDown: { agent_id: string; reason: string }[];
+    up: { agent_id: string; up: boolean }[];
+    reachable: boolean;
+    facts: DaemonFacts;
+    shutdowns: { keepAgents: boolean }[];
+    /** What the next call of the service answers, or throws if it is an error. */
+    answer: unknown;
+  };
+}
+
+export function agentView(agent_id: string, more: Partial<AgentView> = {}): AgentView {
+  const process = { pid: 42, ready: true, started_at: '2026-01-01T00:00:00.000Z' };
+  return { ...viewOf(rowOf({ agent_id, template_id: 'T' }, process), false), ...more };
+}
+
+export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
+  const asked: ApiFixture['asked'] = [];
+  const lines: ApiFixture['lines'] = [];
+  const state: ApiFixture['state'] = {
+    criticalDown: [],
+    up: [],
+    reachable: true,
+    shutdowns: [],
+    answer: undefined,
+    facts: {
+      version: '0.1.0',
+      pid: process.pid,
+      phase: 'run',
+      started_at: new Date(Date.now() - 5000).toISOString(),
+      host: 'h1',
+      home: '/home/x/.openstarry/orchestrator',
+      config_file: null,
+      ports: { api: 5050 },
+      temporal: { address: '127.0.0.1:7233', namespace: 'default', embedded: true },
+      tree: 'best-effort',
+    },
+  };
+  const answering =
+    <T>(method: string, usual: (...args: never[]) => T) =>
+    async (call: Call, ...args: unknown[]): Promise<T> => {
+      asked.push({ method, call, args });
+      const { answer } = state;
+      if (answer instanceof Error) throw answer;
+      if (typeof answer === 'function') return (await (answer as (call: Call) => Promise<T>)(call)) as T;
+      return (answer as T | undefined) ?? usual(...(args as never[]));
+    };
+  const command = (agent_id: string) => ({ agent_id, revision: 1, settled: true, agent: agentView(agent_id) });
+  const fleet = { criticalDown: () => state.criticalDown, states: () => state.up };
+  const deps: ApiDeps = {
+    orchestrator: {
+      create: answering('create', (input: AgentInput) => ({ settled: true, agent: agentView(input.agent_id) })),
+      list: answering('list', () => [agentView('a'), agentView('b', { pid: null, state: 'stopped' })]),
+      get: answering('get', (agentId: string) => agentView(agentId)),
+      start: answering('start', command),
+      stop: answering('stop', command),
+      restart: answering('restart', command),
+      remove: answering('remove', (agent_id: string) => ({ agent_id, revision: 1, settled: true, agent: null })),
+      signal: answering('signal', () => ({ revision: 7 })),
+      logs: answering('logs', () => ['one', 'two']),
+      followLogs: answering('followLogs', () => followed(['one'])),
+      history: answering('history', (_id: string, page: { limit: number }) => entries(page.limit)),
+    },
+    auth: {
+      adminToken: TOKEN,
+      tokenFile: '/home/x/.openstarry/orchestrator/token',
+      verifyAgentToken: (token) =>
+        token === AGENT_TOKEN ? { agent_id: 'master', generation: 3, may: { start: ['T'] } } : undefined,
+    },
+    daemon: { facts: () => state.facts, shutdown: (options) => void state.shutdowns.push(options) },
+    fleet,
+    temporal: { reachable: () => state.reachable },
+    metrics: createMetrics(fleet),
+    parseAgentInput: parseAgentRequest,
+    log: logInto(lines),
+    ...more,
+  };
+  return { deps, app: buildApi(deps), asked, lines, state };
+}
+
+async function* followed(lines: string[]): AsyncGenerator<string> {
+  yield* lines;
+}
+
+function entries(limit: number) {
+  return Array.from({ length: Math.min(limit, 3) }, (_, n) => ({
+    id: 30 - n,
+    run_id: 'r',
+    sequence: 1,
+    at_ms: 0,
+    state: 'live' as const,
+    generation: 1,
+    reason: 'created',
+  }));
+}
+
+export function logInto(lines: Record<string, unknown>[]): Logger {
+  return pino(
+    { level: 'info' },
+    { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+}
+
+export const refusal = (code: 'TEMPORAL_UNAVAILABLE' | 'SPAWN_FAILED' | 'AGENT_EXISTS'): CodedError =>
+  new CodedError(code, `${code} it is`);

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createTestHost } from '../support/custodian.ts';
+import type { TestHost } from '../support/custodian.ts';
+
+/** A file system of its own can only be mounted by root; elsewhere these are skipped. */
+const canMount = process.platform === 'linux' && process.getuid?.() === 0 && spawnSync('mount', ['--version']).status === 0;
+
+let host: TestHost;
+let isMounted = false;
+beforeEach(async () => {
+  host = await createTestHost({ isStarted: false });
+  isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', host.stateDir]).status === 0;
+});
+afterEach(async () => {
+  if (isMounted) spawnSync('umount', ['-l', host.stateDir]);
+  await host.cleanUp();
+});
+
+function fill(): void {
+  const path = join(host.stateDir, 'ballast');
+  for (let piece = 64 * 1024; piece >= 1; piece = Math.floor(piece / 2)) {
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(piece), { flag: 'a' });
+    } catch {
+      // a smaller piece may still fit
+    }
+  }
+}
+
+test.runIf(canMount)('a full disk kills no agent, refuses starts and loses no exit', async () => {
+  expect(isMounted).toBe(true);
+  await host.start();
+  const { pid } = await host.spawn('a', 1, ['sleep', '1000']);
+  await host.spawn('b', 1, ['sleep', '1000']);
+  fill();
+  await expect(host.spawn('c', 1, ['sleep', '1000'])).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', errno: 'ENOSPC' });
+  process.kill(pid, 'SIGKILL');
+  const { exit, custody } = await host.exitOf('a');
+  expect(exit).toMatchObject({ signal: 'SIGKILL' });
+  expect(custody.last_exit).toEqual(exit);
+  await host.client.request('stop', { agent: 'b', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 1000 });
+  expect((await host.exitOf('b')).exit.cause).toBe('operator');
+  rmSync(join(host.stateDir, 'ballast'));
+  expect((await host.spawn('c', 1, ['sleep', '1000'])).adopted).toBe(false);
+  expect(readFileSync(join(host.stateDir, 'custody.journal'), 'utf8')).toContain(JSON.stringify(exit));
+  await host.kill();
+  await host.start();
+  expect((await host.entry('a'))?.custody.last_exit).toEqual(exit);
+  expect((await host.entry('b'))?.custody.last_exit).toMatchObject({ cause: 'operator' });
+  expect((await host.entry('c'))?.live).toBeDefined();
+});

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+import { readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createTestHost, custodianBundle } from '../support/custodian.ts';
+import type { TestHost } from '../support/custodian.ts';
+import { startCustodian } from '../../src/host/custodian-client.ts';
+
+let host: TestHost;
+beforeEach(async () => {
+  host = await createTestHost({ isStarted: false });
+});
+afterEach(() => host.cleanUp());
+
+function run(stateDir: string): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [custodianBundle(), '--state-dir', stateDir], { env: host.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (piece: Buffer) => (output += piece.toString()));
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}
+
+test('a second custodian ends with code 75 and names the first, by any path', async () => {
+  await host.start();
+  const link = join(host.stateDir, '..', 'link');
+  symlinkSync(host.stateDir, link);
+  for (const path of [host.stateDir, link]) {
+    const { code, output } = await run(path);
+    expect(code).toBe(75);
+    expect(output).toContain(`pid ${host.pid}`);
+  }
+});
+
+test('twenty starts at the same time leave one custodian', async () => {
+  const started = await Promise.all(
+    Array.from({ length: 20 }, () => startCustodian(host.stateDir, custodianBundle(), { env: host.env, deadlineMs: 25_000 })),
+  );
+  const pids = new Set(started.map(({ pid }) => pid));
+  expect(pids.size).toBe(1);
+  const log = readFileSync(join(host.stateDir, 'custodian.log'), 'utf8');
+  expect(log.match(/The custodian is ready/g)).toHaveLength(1);
+});
