@@ -7,7 +7,7 @@ import { CodedError } from '../contract/errors.ts';
 import { isTemplateId } from '../domain/ids.ts';
 import type { TemplateSource, TemplateText } from '../ports/template-source.ts';
 
-export const MAX_TEMPLATE_BYTES = 1024 * 1024;
+const MAX_TEMPLATE_BYTES = 1024 * 1024;
 
 const EXTENSIONS = ['.yaml', '.yml', '.json'] as const;
 

@@ -8,7 +8,7 @@ const POLL_MS = 250;
 const SETTLE_MS = 20;
 const PIECE_BYTES = 64 * 1024;
 /** A longer line is told in parts. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+const MAX_LINE_BYTES = 1024 * 1024;
 /** Rounds for which the copy of a file that was cut may keep us waiting. */
 const PATIENCE = 4;
 
@@ -72,16 +72,16 @@ function endOf(files: LogFile[]): Position | undefined {
 function* advance(folder: string, position: Position): Generator<Buffer> {
   // A file that is rotated is copied, then cut: what had not been read of it is at the end of the copy.
   for (const copy of newCopies(logFilesIn(folder), position)) {
-    yield* piecesFrom(copy.file, offsetInCopy(copy.file, position.offset));
+    yield* piecesFrom(copy.file, offsetAfterCut(copy.file, position.offset) ?? position.offset);
     Object.assign(position, { offset: 0, rotated: copy.identity, waited: 0 });
   }
   const file = path.join(folder, `${position.generation}.log`);
   const sizeBytes = withLog(file, ({ stat }) => stat.size);
   if (sizeBytes !== undefined && sizeBytes < position.offset) {
-    // Cut: its copy is about to get its name, unless somebody emptied the file by hand.
+    // Cut: its copy is about to get its name, unless somebody emptied the file by hand, or it grew beyond all limits.
     position.waited += 1;
     if (position.waited <= PATIENCE) return;
-    position.offset = 0;
+    position.offset = offsetAfterCut(file, position.offset) ?? 0;
   }
   position.waited = 0;
   for (const piece of piecesFrom(file, position.offset)) {
@@ -90,10 +90,10 @@ function* advance(folder: string, position: Position): Generator<Buffer> {
   }
 }
 
-/** Where in the copy that byte is which was at `offset` of the file. */
-function offsetInCopy(copy: string, offset: number): number {
-  const cut = CUT.exec(withLog(copy, ({ read }) => read(0, 200).toString('latin1')) ?? '');
-  return cut === null ? offset : Math.max(0, offset - Number(cut[1]) + cut[0].length);
+/** Where the byte now is that was at `offset` before the custodian cut the file's beginning; undefined if it did not. */
+function offsetAfterCut(file: string, offset: number): number | undefined {
+  const cut = CUT.exec(withLog(file, ({ read }) => read(0, 200).toString('latin1')) ?? '');
+  return cut === null ? undefined : Math.max(0, offset - Number(cut[1]) + cut[0].length);
 }
 
 function* piecesFrom(file: string, offset: number): Generator<Buffer> {

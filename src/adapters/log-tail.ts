@@ -2,7 +2,7 @@ import { lineText, type LogFile, NEWLINE, withLog } from './log-folder.ts';
 
 const PIECE_BYTES = 64 * 1024;
 /** No tail reads more than this: an agent may write a line that never ends. */
-export const MAX_TAIL_BYTES = 8 * 1024 * 1024;
+const MAX_TAIL_BYTES = 8 * 1024 * 1024;
 
 /**
  * The last lines of an agent's log files, oldest first, read from their ends. Rotation cuts anywhere, so the files of

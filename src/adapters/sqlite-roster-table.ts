@@ -1,10 +1,18 @@
 import type Database from 'libsql';
-import type { Decision, HistoryEntry, ProcessFacts, RosterChange, RosterRow, Transition } from '../ports/roster.ts';
+import type {
+  Decision,
+  HistoryEntry,
+  LastExit,
+  ProcessFacts,
+  RosterChange,
+  RosterRow,
+  Transition,
+} from '../ports/roster.ts';
 
 /** How long transitions and tombstones are kept, in milliseconds. */
-export const KEPT_MS = 30 * 24 * 3600_000;
+const KEPT_MS = 30 * 24 * 3600_000;
 /** Beyond this many transitions the oldest go early: a fleet that crashes for weeks must not fill the disk. */
-export const MAX_TRANSITIONS = 2_000_000;
+const MAX_TRANSITIONS = 2_000_000;
 
 export type RosterTable = ReturnType<typeof createTable>;
 
@@ -25,7 +33,7 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     list: db.prepare(
       'SELECT decision, facts FROM agent LEFT JOIN process USING (agent_id) WHERE gone = 0 ORDER BY agent_id',
     ),
-    process: db.prepare('SELECT generation, facts FROM process WHERE agent_id = ?'),
+    process: db.prepare('SELECT facts FROM process WHERE agent_id = ?'),
     putProcess: db.prepare('INSERT OR REPLACE INTO process (agent_id, generation, facts) VALUES (?, ?, ?)'),
     dropProcess: db.prepare('DELETE FROM process WHERE agent_id = ? AND generation <= ?'),
     recorded: db.prepare('SELECT sequence, at_ms FROM transition WHERE agent_id = ? AND sequence BETWEEN ? AND ?'),
@@ -89,13 +97,13 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
       changed({ kind: 'removed', agent_id, closing: decision });
     },
 
-    recordProcess(agentId: string, facts: ProcessFacts): void {
-      const before = sql.process.get(agentId) as { generation: number; facts: string } | undefined;
-      if (before !== undefined && facts.generation < before.generation) return;
+    recordProcess(agentId: string, news: ProcessFacts): void {
       const row = known(agentId);
-      if (row?.gone === 1 && facts.generation <= row.generation) return; // late news of a life that is over
+      if (row?.gone === 1 && news.generation <= row.generation) return; // late news of a life that is over
+      const before = (sql.process.raw().get(agentId) as [string] | undefined)?.[0];
+      const facts = before === undefined ? news : mergeFacts(JSON.parse(before) as ProcessFacts, news);
       const json = JSON.stringify(facts);
-      if (json === before?.facts) return;
+      if (json === before) return;
       sql.putProcess.run(agentId, facts.generation, json);
       if (row?.gone === 0) notifyRow(agentId);
     },
@@ -150,7 +158,7 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
 }
 
 /** Is what was decided newer than what is known? A total order, so that the order of arrival does not matter. */
-export function supersedes(
+function supersedes(
   decision: Pick<Decision, 'run_id' | 'sequence' | 'at_ms' | 'generation'>,
   known: { run_id: string; sequence: number; at_ms: number; generation: number },
 ): boolean {
@@ -160,6 +168,16 @@ export function supersedes(
   if (decision.at_ms > known.at_ms) return true;
   if (decision.sequence !== known.sequence) return decision.sequence > known.sequence;
   return decision.run_id > known.run_id;
+}
+
+/** The latest of what was seen, in whatever order the news comes; the last exit may be of an earlier generation. */
+function mergeFacts(before: ProcessFacts, news: ProcessFacts): ProcessFacts {
+  const exits = [before.last_exit, news.last_exit].filter((exit) => exit !== null);
+  const last_exit = exits.reduce<LastExit | null>(
+    (last, exit) => (exit.generation >= (last?.generation ?? 0) ? exit : last),
+    null,
+  );
+  return { ...(isOldNews(before, news) ? before : news), last_exit };
 }
 
 const rowOf = ([decision, facts]: [string, string | null]): RosterRow => {
@@ -173,3 +191,9 @@ const rowOf = ([decision, facts]: [string, string | null]): RosterRow => {
 
 /** SQLite ends a text at its first NUL. */
 const text = (value: string): string => value.replaceAll('\0', '\u{fffd}');
+
+/** Of an earlier generation, or the start of one whose end has been recorded. */
+function isOldNews(recorded: ProcessFacts, facts: ProcessFacts): boolean {
+  if (facts.generation !== recorded.generation) return facts.generation < recorded.generation;
+  return facts.pid !== null && recorded.pid === null && recorded.last_exit?.generation === facts.generation;
+}

@@ -103,11 +103,11 @@ export async function openSqliteRoster(file: string, options: SqliteRosterOption
     });
     worker.on('error', (error) => {
       end(new CodedError('INTERNAL', `The roster's thread failed: ${error.message}`, { file }, error));
-      reject(ended as CodedError);
+      reject(ended);
     });
     worker.on('exit', () => {
       end(new CodedError('INTERNAL', `The roster ${file} is closed`, { file }));
-      reject(ended as CodedError);
+      reject(ended);
     });
   });
   await opened;

@@ -1,4 +1,9 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginCallback } from 'fastify';
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginCallback,
+} from 'fastify';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { CodedError, ERRORS } from '../contract/errors.ts';
@@ -57,7 +62,8 @@ function createProbeApp(log: Logger, route: FastifyPluginCallback): FastifyInsta
 function createApp(log: Logger): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // `logRequests` writes one line where fastify would write two.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     // From the first byte of a request to its last. What is sent back may take as long as it likes.
     requestTimeout: 30_000,

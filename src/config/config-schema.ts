@@ -15,7 +15,7 @@ const port = numeric(z.int().min(0).max(65_535)).exactOptional();
 const amount = numeric(z.int().min(1).max(1_000_000));
 const text = z.string().min(1, 'a text').max(4096);
 
-export const giveUp = z.union(
+const giveUp = z.union(
   [z.literal('never'), strict({ failures: amount, within: duration }), strict({ consecutive: amount })],
   'never, { failures: 4, within: 5m } or { consecutive: 6 }',
 );

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '../contract/errors.ts';
 
-export const CONFIG_NAME = 'openstarry.yaml';
+const CONFIG_NAME = 'openstarry.yaml';
 
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
 

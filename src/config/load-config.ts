@@ -156,5 +156,3 @@ function oneOf(seen: string, known: string[]): string {
     ? 'the id of an agent in this file, which has none'
     : `one of ${known.join(', ')}${suggestion}`;
 }
-
-export { findConfig } from './find-config.ts';

@@ -66,7 +66,9 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
       const incarnation = [...incarnations.values()].find((one) => one.key === key);
       if (!incarnation) return;
       const { agent, record } = incarnation;
-      journal.keep([{ kind: 'kin', agent, generation: record.generation, kin: kin.map(({ pid, start }) => [pid, start]) }]);
+      journal.keep([
+        { kind: 'kin', agent, generation: record.generation, kin: kin.map(({ pid, start }) => [pid, start]) },
+      ]);
     },
   });
   const stuck = createStuck(tree, emit, log);
@@ -80,14 +82,19 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
     const { record } = incarnation;
     clearTimeout(incarnation.stopping?.timer);
     // For an unseen end this is the longest it can have been.
-    const ranMs = cause === 'reboot' ? 0 : cause === 'custodian_lost' ? Date.now() - Date.parse(record.at) : table.ageMs(record);
+    const ranMs =
+      cause === 'reboot' ? 0 : cause === 'custodian_lost' ? Date.now() - Date.parse(record.at) : table.ageMs(record);
     incarnation.ended = { code, signal, cause, at: new Date().toISOString(), ranMs };
     rotation.unwatch(record.log.path);
     exits.ended(incarnation);
   };
   const watch = createWatch(context, (incarnation) => end(incarnation, null, null, 'self'));
 
-  const tombstone = (incarnation: Incarnation, generation: number, stop: Omit<Tombstone, 'generation' | 'at' | 'uptime_ms'>) => {
+  const tombstone = (
+    incarnation: Incarnation,
+    generation: number,
+    stop: Omit<Tombstone, 'generation' | 'at' | 'uptime_ms'>,
+  ) => {
     const uptimeMs = table.uptimeMs();
     const at = new Date().toISOString();
     const running = incarnation.stopping;
@@ -117,7 +124,9 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
 
     spawn(params) {
       if (shutdown.refusesSpawns && !isReserved(params.agent)) {
-        throw new Refusal('SHUTTING_DOWN', `The host shuts down: ${params.agent} is not started`, { custody: custodyFor(params.agent) });
+        throw new Refusal('SHUTTING_DOWN', `The host shuts down: ${params.agent} is not started`, {
+          custody: custodyFor(params.agent),
+        });
       }
       return spawnAgent(context, params, {
         started(incarnation) {
@@ -128,7 +137,9 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
           watch.wake();
           log.info('Started an agent', { agent, generation: record.generation, pid });
           setImmediate(() => {
-            pruneLogs(stateDir, agent).catch((error: unknown) => log.warn('Cannot remove old logs', { agent, error: messageOf(error) }));
+            pruneLogs(stateDir, agent).catch((error: unknown) =>
+              log.warn('Cannot remove old logs', { agent, error: messageOf(error) }),
+            );
           });
         },
         exited: (incarnation, code, signal) => end(incarnation, code, signal, 'self'),
@@ -157,7 +168,9 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
     signal(agent, generation, signal) {
       const incarnation = incarnations.get(agent);
       if (!incarnation || incarnation.ended || incarnation.record.generation !== generation) {
-        throw new Refusal('NOT_LIVE', `Generation ${generation} of ${agent} does not live`, { custody: custodyFor(agent) });
+        throw new Refusal('NOT_LIVE', `Generation ${generation} of ${agent} does not live`, {
+          custody: custodyFor(agent),
+        });
       }
       if (signal !== 'SIGSTOP' && signal !== 'SIGCONT' && signal !== 'SIGKILL') {
         return { delivered: signaller.send(incarnation, signal) === 'sent' };
@@ -190,7 +203,8 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
     custody: custodyFor,
 
     async forget(agent) {
-      if (incarnations.has(agent)) throw new Refusal('STILL_LIVE', `${agent} still lives: stop it first`, { custody: custodyFor(agent) });
+      if (incarnations.has(agent))
+        throw new Refusal('STILL_LIVE', `${agent} still lives: stop it first`, { custody: custodyFor(agent) });
       if (!journal.entries.has(agent)) return {};
       journal.keep([{ kind: 'forget', agent, at: new Date().toISOString() }]);
       await journal.sync();
@@ -201,7 +215,11 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
       journal.keep([{ kind: 'order', agent, verb, at: new Date().toISOString() }]);
       await journal.sync();
       // Who gave the order relies on it: it must not be only in memory.
-      if (!journal.isWritable) throw new Refusal('RESOURCE_EXHAUSTED', `The order for ${agent} cannot be kept: the disk of ${stateDir} is full`);
+      if (!journal.isWritable)
+        throw new Refusal(
+          'RESOURCE_EXHAUSTED',
+          `The order for ${agent} cannot be kept: the disk of ${stateDir} is full`,
+        );
       return {};
     },
     orders() {

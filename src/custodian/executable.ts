@@ -27,7 +27,10 @@ export function resolveExecutable(command: string, env: Record<string, string>, 
     if (errno === 'EACCES') found ??= path;
   }
   if (found !== undefined) throw spawnRefusal('EACCES', notExecutable(found, 'EACCES'));
-  throw spawnRefusal('ENOENT', `Cannot find the command "${command}" in PATH (${searchPath}): install it, or give its full path`);
+  throw spawnRefusal(
+    'ENOENT',
+    `Cannot find the command "${command}" in PATH (${searchPath}): install it, or give its full path`,
+  );
 }
 
 function checkCwd(cwd: string): void {
@@ -39,8 +42,13 @@ function checkCwd(cwd: string): void {
     errno = errnoOf(error) ?? 'EIO';
   }
   if (errno === undefined) return;
-  const why = { ENOENT: 'does not exist: create it, or correct `cwd`', ENOTDIR: 'is not a directory: correct `cwd`' }[errno];
-  throw spawnRefusal(errno, `The working directory ${cwd} ${why ?? `cannot be entered (${errno}): correct its rights or \`cwd\``}`);
+  const why = { ENOENT: 'does not exist: create it, or correct `cwd`', ENOTDIR: 'is not a directory: correct `cwd`' }[
+    errno
+  ];
+  throw spawnRefusal(
+    errno,
+    `The working directory ${cwd} ${why ?? `cannot be entered (${errno}): correct its rights or \`cwd\``}`,
+  );
 }
 
 function whyNotExecutable(path: string): string | undefined {
@@ -55,7 +63,8 @@ function whyNotExecutable(path: string): string | undefined {
 
 function notExecutable(path: string, errno: string): string {
   if (errno === 'ENOENT') return `The command ${path} does not exist: correct \`command\` or \`cwd\``;
-  if (errno === 'EACCES') return `The command ${path} is not an executable file: run \`chmod +x\` on it, or name its interpreter`;
+  if (errno === 'EACCES')
+    return `The command ${path} is not an executable file: run \`chmod +x\` on it, or name its interpreter`;
   return `The command ${path} cannot be run (${errno}): correct \`command\``;
 }
 
@@ -68,9 +77,12 @@ export function explainExecFailure(path: string, errno: string): string {
     }
     return `The command ${path} cannot be run: its loader or a part of it is missing`;
   }
-  if (errno === 'E2BIG') return `The arguments and the environment of ${path} are too long for the kernel (E2BIG): pass less, or use stdin`;
-  if (errno === 'ENOEXEC') return `The command ${path} is not in a format that this machine runs: give it a first line such as #!/bin/sh`;
-  if (errno === 'EAGAIN') return `The machine has no room for another process (EAGAIN): raise the limit of processes of this user`;
+  if (errno === 'E2BIG')
+    return `The arguments and the environment of ${path} are too long for the kernel (E2BIG): pass less, or use stdin`;
+  if (errno === 'ENOEXEC')
+    return `The command ${path} is not in a format that this machine runs: give it a first line such as #!/bin/sh`;
+  if (errno === 'EAGAIN')
+    return `The machine has no room for another process (EAGAIN): raise the limit of processes of this user`;
   return `The command ${path} could not be started (${errno})`;
 }
 

@@ -38,9 +38,15 @@ export function isSafePid(pid: unknown, forbidden: ReadonlySet<number>): pid is 
  * is no zombie. The marker is evidence only: a process may have cleared its environment or be unreadable, so a missing
  * marker proves nothing; a different one proves that it is another process.
  */
-export function identify(record: RecordedIdentity, table: ProcessTable, forbidden: ReadonlySet<number>): IdentityVerdict {
-  if (!isSafePid(record.pid, forbidden)) return { kind: 'tampered', why: `pid ${String(record.pid)} is never an agent's` };
-  if (!Number.isSafeInteger(record.start)) return { kind: 'tampered', why: `start time ${String(record.start)} is no number` };
+export function identify(
+  record: RecordedIdentity,
+  table: ProcessTable,
+  forbidden: ReadonlySet<number>,
+): IdentityVerdict {
+  if (!isSafePid(record.pid, forbidden))
+    return { kind: 'tampered', why: `pid ${String(record.pid)} is never an agent's` };
+  if (!Number.isSafeInteger(record.start))
+    return { kind: 'tampered', why: `start time ${String(record.start)} is no number` };
   if (record.boot !== table.bootId) return { kind: 'reboot' };
   if (record.ns !== table.pidNamespace) return { kind: 'replaced', why: `it lived in pid namespace ${record.ns}` };
   const stat = table.stat(record.pid);

@@ -55,5 +55,14 @@ export function createIncarnation(agent: string, record: LiveRecord, child?: Chi
     resolveGone = resolve;
   });
   const { pid, start, generation } = record;
-  return { agent, key: incarnationOf(agent, generation), pid, start, record, gone, resolveGone, ...(child ? { child } : {}) };
+  return {
+    agent,
+    key: incarnationOf(agent, generation),
+    pid,
+    start,
+    record,
+    gone,
+    resolveGone,
+    ...(child ? { child } : {}),
+  };
 }

@@ -60,12 +60,19 @@ function isLaunch(value: unknown): boolean {
     isGeneration(stop['grace_ms'])
   );
 }
-const isIntent = (value: unknown) => isLaunch(value) && isGeneration((value as Record<string, unknown>)['fence_before']);
+const isIntent = (value: unknown) =>
+  isLaunch(value) && isGeneration((value as Record<string, unknown>)['fence_before']);
 const isStop = (value: unknown) =>
-  isObject(value) && isGeneration(value['generation']) && isText(value['cause']) && isText(value['signal']) && isGeneration(value['grace_ms']);
-const isExit = (value: unknown) => isObject(value) && isGeneration(value['generation']) && isText(value['cause']) && isText(value['at']);
+  isObject(value) &&
+  isGeneration(value['generation']) &&
+  isText(value['cause']) &&
+  isText(value['signal']) &&
+  isGeneration(value['grace_ms']);
+const isExit = (value: unknown) =>
+  isObject(value) && isGeneration(value['generation']) && isText(value['cause']) && isText(value['at']);
 const isKin = (value: unknown) =>
-  Array.isArray(value) && value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger));
+  Array.isArray(value) &&
+  value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger));
 const isAbsentOr = (check: (value: unknown) => boolean, value: unknown) => value === undefined || check(value);
 
 function isEntry(value: unknown): value is AgentEntry {
@@ -82,7 +89,7 @@ function isEntry(value: unknown): value is AgentEntry {
 
 function isJournalRecord(value: unknown): value is JournalRecord {
   if (!isObject(value)) return false;
-  const record = value as Record<string, unknown>;
+  const record = value;
   if (record['kind'] === 'opened') return true;
   if (!isAgentName(record['agent'])) return false;
   switch (record['kind'] as AgentRecord['kind']) {

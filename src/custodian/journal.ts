@@ -1,4 +1,15 @@
-import { closeSync, constants, fdatasync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { evolve, isExpired } from './custody-state.ts';
 import type { AgentEntry, AgentRecord, JournalRecord } from './custody-state.ts';
@@ -70,7 +81,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
     const bytes = Buffer.from(text);
     const next = openSync(`${path}.next`, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW, 0o600);
     try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(next, bytes, done);
+      for (let done = 0; done < bytes.length;) done += writeSync(next, bytes, done);
       fsyncSync(next);
       renameSync(`${path}.next`, path);
     } catch (error) {
@@ -93,7 +104,10 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
       compact();
       return true;
     } catch (error) {
-      log.warn('Cannot compact the custody journal, going on with the long one', { errno: errnoOf(error), error: messageOf(error) });
+      log.warn('Cannot compact the custody journal, going on with the long one', {
+        errno: errnoOf(error),
+        error: messageOf(error),
+      });
       compactAtBytes = sizeBytes + COMPACT_FROM_BYTES;
       return false;
     }
@@ -141,7 +155,10 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
   for (const record of records) if (record.kind !== 'opened') apply(record);
   if (tornBytes > 0) log.warn('Dropped the torn end of the custody journal', { bytes: tornBytes });
   if (damagedLines > 0) {
-    log.error('The custody journal is damaged; kept what is readable', { damaged_lines: damagedLines, records: records.length });
+    log.error('The custody journal is damaged; kept what is readable', {
+      damaged_lines: damagedLines,
+      records: records.length,
+    });
     keepCopy(path, text, log);
   }
   if (!tryCompact()) {
@@ -170,7 +187,8 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
         flushBacklog();
         write(kept.map(encodeLine).join(''));
       } catch (error) {
-        if (backlog.length === 0) log.error('Cannot write the custody journal, keeping records in memory', { errno: errnoOf(error) });
+        if (backlog.length === 0)
+          log.error('Cannot write the custody journal, keeping records in memory', { errno: errnoOf(error) });
         backlog.push(...kept);
         retryLater();
         return;

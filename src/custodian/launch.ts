@@ -62,7 +62,7 @@ export function openStdin(stateDir: string, nonce: string, text: string): number
   const out = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     const bytes = Buffer.from(text);
-    for (let done = 0; done < bytes.length; ) done += writeSync(out, bytes, done);
+    for (let done = 0; done < bytes.length;) done += writeSync(out, bytes, done);
     return openSync(path, O_RDONLY | O_NOFOLLOW);
   } finally {
     closeSync(out);

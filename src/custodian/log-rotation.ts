@@ -1,4 +1,18 @@
-import { close, closeSync, constants, fstatSync, ftruncateSync, openSync, read, readSync, renameSync, statSync, unlinkSync, write, writeSync } from 'node:fs';
+import {
+  close,
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  read,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoOf } from './logger.ts';
 import type { Logger } from './logger.ts';
@@ -115,21 +129,22 @@ export async function rotate({ path, max_bytes: maxBytes, keep }: LogFile, log: 
     while (at < startBytes) {
       const { bytesRead } = await readAsync(from, piece, 0, PIECE_BYTES, at);
       if (bytesRead === 0) break;
-      for (let done = 0; done < bytesRead; ) {
+      for (let done = 0; done < bytesRead;) {
         done += (await writeAsync(to, piece, done, bytesRead - done, null)).bytesWritten;
       }
       at += bytesRead;
     }
     // What came during the copy, without a pause; a writer that is faster than this loop is cut after its limit.
-    for (const endBytes = at + maxBytes; at < endBytes; ) {
+    for (const endBytes = at + maxBytes; at < endBytes;) {
       const count = readSync(from, piece, 0, PIECE_BYTES, at);
       if (count === 0) break;
-      for (let done = 0; done < count; ) done += writeSync(to, piece, done, count - done);
+      for (let done = 0; done < count;) done += writeSync(to, piece, done, count - done);
       at += count;
     }
     const lostBytes = fstatSync(from).size - at;
     ftruncateSync(from, 0);
-    if (cutBytes > 0 || lostBytes > 0) log.warn('A log grew faster than it was rotated', { path, lost_bytes: cutBytes + Math.max(0, lostBytes) });
+    if (cutBytes > 0 || lostBytes > 0)
+      log.warn('A log grew faster than it was rotated', { path, lost_bytes: cutBytes + Math.max(0, lostBytes) });
   } catch (error) {
     removeQuietly(part);
     throw error;
@@ -158,10 +173,10 @@ export function trimLog({ path, max_bytes: maxBytes }: LogFile, log: Logger): vo
     const cutBytes = sizeBytes - maxBytes;
     writeSync(to, cutNote(cutBytes));
     const piece = Buffer.allocUnsafe(PIECE_BYTES);
-    for (let at = cutBytes; ; ) {
+    for (let at = cutBytes; ;) {
       const count = readSync(from, piece, 0, PIECE_BYTES, at);
       if (count === 0) break;
-      for (let done = 0; done < count; ) done += writeSync(to, piece, done, count - done);
+      for (let done = 0; done < count;) done += writeSync(to, piece, done, count - done);
       at += count;
     }
     renameSync(part, path);

@@ -38,7 +38,13 @@ async function main(): Promise<void> {
   }
 
   const startedAt = new Date().toISOString();
-  const opened = { kind: 'opened', at: startedAt, pid: process.pid, boot: table.bootId, ns: table.pidNamespace } as const;
+  const opened = {
+    kind: 'opened',
+    at: startedAt,
+    pid: process.pid,
+    boot: table.bootId,
+    ns: table.pidNamespace,
+  } as const;
   const journal = openJournal(join(stateDir, 'custody.journal'), opened, log);
   // Server and custodian know each other: events go one way, requests the other.
   const emit: EmitEvent = (event, data) => {
@@ -82,7 +88,13 @@ async function main(): Promise<void> {
   const listen = async () => {
     socketPath = socketPathOf(stateDir);
     await server.listen(socketPath);
-    const card: CustodianCard = { pid: process.pid, socket: socketPath, protocol: PROTOCOL, version: VERSION, started_at: startedAt };
+    const card: CustodianCard = {
+      pid: process.pid,
+      socket: socketPath,
+      protocol: PROTOCOL,
+      version: VERSION,
+      started_at: startedAt,
+    };
     writeCard(cardPathOf(stateDir), card);
   };
 
@@ -106,7 +118,12 @@ async function main(): Promise<void> {
       endIfIdle();
     });
   });
-  log.info('The custodian is ready', { pid: process.pid, state_dir: stateDir, socket: socketPath, adopted: custodian.incarnations.size });
+  log.info('The custodian is ready', {
+    pid: process.pid,
+    state_dir: stateDir,
+    socket: socketPath,
+    adopted: custodian.incarnations.size,
+  });
 }
 
 function writeCard(path: string, card: CustodianCard): void {
@@ -132,7 +149,9 @@ process.on('SIGHUP', () => {});
 process.on('SIGINT', () => {});
 process.on('SIGPIPE', () => {});
 // Nothing may end it while agents live: what failed is one request or one timer.
-process.on('uncaughtException', (error) => log.error('A defect of the custodian', { error: error.stack ?? error.message }));
+process.on('uncaughtException', (error) =>
+  log.error('A defect of the custodian', { error: error.stack ?? error.message }),
+);
 
 main().catch((error: unknown) => {
   log.error('The custodian cannot start', { error: messageOf(error) });

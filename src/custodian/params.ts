@@ -15,7 +15,9 @@ function refuse(field: string, expected: string, value: unknown): never {
 }
 
 function object(field: string, value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : refuse(field, 'an object', value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Fields)
+    : refuse(field, 'an object', value);
 }
 // A NUL would cut the text short on its way into the kernel.
 function text(field: string, value: unknown): string {
@@ -41,7 +43,8 @@ function oneOf<T extends string>(field: string, value: unknown, allowed: readonl
 
 function spawnParams(params: Fields): SpawnParams {
   const { command, env, cwd, stdin, stop } = params;
-  if (!Array.isArray(command) || command.length === 0 || command[0] === '') refuse('command', 'a list of at least one string', command);
+  if (!Array.isArray(command) || command.length === 0 || command[0] === '')
+    refuse('command', 'a list of at least one string', command);
   const log = object('log', params['log']);
   const stopFields = stop === undefined ? undefined : object('stop', stop);
   const checkedCwd = text('cwd', cwd);
@@ -83,7 +86,9 @@ function shutdownParams({ waves, grace_ms: graceMs }: Fields): ShutdownParams {
   if (!Array.isArray(waves)) refuse('waves', 'a list of lists of agent ids', waves);
   return {
     waves: (waves as unknown[]).map((wave, index) =>
-      Array.isArray(wave) ? wave.map((agent) => agentName(agent, `waves[${index}]`)) : refuse(`waves[${index}]`, 'a list', wave),
+      Array.isArray(wave)
+        ? wave.map((agent) => agentName(agent, `waves[${index}]`))
+        : refuse(`waves[${index}]`, 'a list', wave),
     ),
     ...(graceMs === undefined ? {} : { grace_ms: count('grace_ms', graceMs) }),
   };

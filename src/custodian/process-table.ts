@@ -51,7 +51,15 @@ export function parseStat(text: string): ProcessStat | undefined {
   const [state, ppid, pgrp, session] = fields;
   const start = Number(fields[19]);
   if (state === undefined || !Number.isSafeInteger(pid) || !Number.isSafeInteger(start)) return undefined;
-  return { pid, state, ppid: Number(ppid), pgrp: Number(pgrp), session: Number(session), threads: Number(fields[17]), start };
+  return {
+    pid,
+    state,
+    ppid: Number(ppid),
+    pgrp: Number(pgrp),
+    session: Number(session),
+    threads: Number(fields[17]),
+    start,
+  };
 }
 
 export function parseMarker(environ: string): string {
@@ -149,7 +157,17 @@ function createPsTable(): ProcessTable {
       const [pid, ppid, pgrp, state, ...started] = line.trim().split(/\s+/);
       const start = Date.parse(`${started.join(' ')} UTC`) / 1000;
       if (state === undefined || !Number.isFinite(start)) return [];
-      return [{ pid: Number(pid), ppid: Number(ppid), pgrp: Number(pgrp), session: 0, threads: 1, state: state[0] ?? '?', start }];
+      return [
+        {
+          pid: Number(pid),
+          ppid: Number(ppid),
+          pgrp: Number(pgrp),
+          session: 0,
+          threads: 1,
+          state: state[0] ?? '?',
+          start,
+        },
+      ];
     });
   };
   const boot = spawnSync('sysctl', ['-n', 'kern.bootsessionuuid'], { encoding: 'utf8' }).stdout ?? '';

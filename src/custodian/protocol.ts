@@ -157,6 +157,8 @@ export type CustodianErrorCode =
   /** The machine lacks something (EAGAIN, EMFILE, ENOMEM, ENOSPC): trying again later may help. */
   | 'RESOURCE_EXHAUSTED'
   | 'SHUTTING_DOWN'
+  /** An operator's stop or delete stands that its workflow has not heard of: nothing is started until it has. */
+  | 'ORDERED'
   | 'STILL_LIVE'
   | 'NOT_LIVE';
 

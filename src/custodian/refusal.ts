@@ -12,7 +12,18 @@ export class Refusal extends Error {
 }
 
 /** The machine lacks something that may come back. */
-const PASSING = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'EIO', 'ETXTBSY', 'EROFS', 'EINTR']);
+const PASSING = new Set([
+  'EAGAIN',
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'ETXTBSY',
+  'EROFS',
+  'EINTR',
+]);
 
 /** The refusal for a spawn that failed with this system error. */
 export function spawnRefusal(errno: string, message: string): Refusal {

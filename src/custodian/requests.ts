@@ -28,12 +28,19 @@ export function createRequests({ custodian, about, daemon, end }: RequestsOption
     hello(params, peer) {
       if (params.protocol !== PROTOCOL) {
         const theirs = `This custodian speaks protocol ${PROTOCOL}, the other side ${params.protocol}`;
-        throw new Refusal('PROTOCOL_MISMATCH', `${theirs}: stop it with the version that started it (${about.version}), then start again`);
+        throw new Refusal(
+          'PROTOCOL_MISMATCH',
+          `${theirs}: stop it with the version that started it (${about.version}), then start again`,
+        );
       }
       const holder = daemon();
       if (params.role === 'daemon' && holder && holder !== peer) {
         const pid = holder.hello?.pid ?? 0;
-        throw new Refusal('DAEMON_RUNNING', `The daemon with pid ${pid} already holds the agents of ${about.state_dir}`, { pid });
+        throw new Refusal(
+          'DAEMON_RUNNING',
+          `The daemon with pid ${pid} already holds the agents of ${about.state_dir}`,
+          { pid },
+        );
       }
       peer.hello = params;
       if (params.role === 'daemon') {
@@ -57,9 +64,14 @@ export function createRequests({ custodian, about, daemon, end }: RequestsOption
       return { stopped: await custodian.shutdown.run(params) };
     },
     end(_, peer) {
-      const others = [...custodian.incarnations.values()].filter((one) => !(one.agent === '_daemon' && one.pid === peer.hello?.pid));
+      const others = [...custodian.incarnations.values()].filter(
+        (one) => !(one.agent === '_daemon' && one.pid === peer.hello?.pid),
+      );
       if (others.length > 0) {
-        throw new Refusal('STILL_LIVE', `${others.length} processes live, such as ${others[0]?.agent}: shut down and stop them first`);
+        throw new Refusal(
+          'STILL_LIVE',
+          `${others.length} processes live, such as ${others[0]?.agent}: shut down and stop them first`,
+        );
       }
       end();
       return {};

@@ -49,7 +49,8 @@ export function createSocketServer(answer: Answer, onGone: (peer: Peer) => void,
     try {
       const message = parse(line);
       id = message.id ?? null;
-      if (!isMethod(message.method)) throw new Refusal('BAD_REQUEST', `The method ${JSON.stringify(message.method)} is not known`);
+      if (!isMethod(message.method))
+        throw new Refusal('BAD_REQUEST', `The method ${JSON.stringify(message.method)} is not known`);
       send(socket, { id, result: await answer(message.method, message.params, peer) });
     } catch (error) {
       send(socket, { id, error: errorBody(error, log) });
@@ -67,7 +68,10 @@ export function createSocketServer(answer: Answer, onGone: (peer: Peer) => void,
     socket.on('data', (piece: string) => {
       for (const line of lines.push(piece)) if (line.trim() !== '') void handle(socket, peer, line);
       if (!lines.overflowed) return;
-      const body: CustodianErrorBody = { code: 'BAD_REQUEST', message: `A line may have at most ${LINE_LIMIT} characters` };
+      const body: CustodianErrorBody = {
+        code: 'BAD_REQUEST',
+        message: `A line may have at most ${LINE_LIMIT} characters`,
+      };
       socket.removeAllListeners('data');
       socket.end(`${JSON.stringify({ id: null, error: body })}\n`, () => socket.destroy());
     });
@@ -132,7 +136,11 @@ function errorBody(error: unknown, log: Logger): CustodianErrorBody {
   if (error instanceof Refusal) return error.body;
   const errno = errnoOf(error);
   log.error('A request failed', { error: error instanceof Error ? error.stack : String(error) });
-  return { code: 'RESOURCE_EXHAUSTED', message: `The custodian failed: ${messageOf(error)}`, ...(errno ? { errno } : {}) };
+  return {
+    code: 'RESOURCE_EXHAUSTED',
+    message: `The custodian failed: ${messageOf(error)}`,
+    ...(errno ? { errno } : {}),
+  };
 }
 
 /** Only the holder of the lock comes here, so whatever socket is in the way was left by a dead one. */

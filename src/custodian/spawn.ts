@@ -32,10 +32,18 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
   if (running?.record.generation === generation) return resultOf(context, running, true);
   const custody = custodyOf(entry);
   if (running) {
-    throw new Refusal('SUPERSEDED', `Generation ${running.record.generation} of ${agent} lives (pid ${running.pid})`, { custody });
+    throw new Refusal('SUPERSEDED', `Generation ${running.record.generation} of ${agent} lives (pid ${running.pid})`, {
+      custody,
+    });
   }
   if (generation <= custody.fence) {
-    throw new Refusal('SUPERSEDED', `Generation ${generation} of ${agent} is not above the fence ${custody.fence}`, { custody });
+    throw new Refusal('SUPERSEDED', `Generation ${generation} of ${agent} is not above the fence ${custody.fence}`, {
+      custody,
+    });
+  }
+  if (entry?.order) {
+    const message = `An operator's ${entry.order.verb} of ${agent} has not been handed over to its workflow yet`;
+    throw new Refusal('ORDERED', message, { custody });
   }
   const executable = resolveExecutable(params.command[0] ?? '', params.env, params.cwd);
 

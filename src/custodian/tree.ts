@@ -124,7 +124,7 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
   const look = (stats: ProcessStat[], how: 'quick' | 'full') => {
     // Parents first; the loop is for the rare ones that started in the same tick.
     let open = stats.toSorted((a, b) => a.start - b.start || a.pid - b.pid);
-    for (let before = -1; open.length > 0 && open.length !== before; ) {
+    for (let before = -1; open.length > 0 && open.length !== before;) {
       before = open.length;
       open = open.filter((stat) => !classify(stat, how));
       if (members.size === 0) break;
@@ -169,7 +169,8 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
     const { last, before } = cursor;
     if (expected.some((pid) => pid <= before || pid > newest)) {
       strikes += 1;
-      if (strikes === STRIKES) log.warn('The kernel does not number processes in a circle; reading all of /proc at each scan');
+      if (strikes === STRIKES)
+        log.warn('The kernel does not number processes in a circle; reading all of /proc at each scan');
       return false;
     }
     if (newest === last && before === last) return true;
@@ -206,7 +207,10 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
       const sinceFullMs = nowMs() - fullAtMs;
       const wantsFull = sinceFullMs > FULL_EVERY_MS || (how === 'full' && sinceFullMs > FULL_SHARED_MS);
       if (wantsFull || !quickScan(newest)) fullScan();
-      cursor = newest === undefined ? undefined : { last: newest, before: cursor && cursor.last <= newest ? cursor.last : newest };
+      cursor =
+        newest === undefined
+          ? undefined
+          : { last: newest, before: cursor && cursor.last <= newest ? cursor.last : newest };
       expected = [];
       scannedAtMs = nowMs();
     },

@@ -55,7 +55,10 @@ async function applyAgent({ roster, client, sign, log }: ApplyConfigOptions, inp
   if (!row) return startLife(client, signed);
   const known = row.decision.input;
   if (known.origin !== input.origin) {
-    log.warn({ agent_id: agentId, origin: known.origin }, 'an agent of this name exists from elsewhere; the file does not touch it');
+    log.warn(
+      { agent_id: agentId, origin: known.origin },
+      'an agent of this name exists from elsewhere; the file does not touch it',
+    );
     return;
   }
   if (isSame(known, input)) return;
@@ -72,7 +75,7 @@ async function startLife(client: Client, input: AgentInput): Promise<void> {
       workflowId: workflowIdOf(input.agent_id),
       taskQueue: ORCHESTRATOR_QUEUE,
       args: [input],
-      staticSummary: `${input.template_id ?? input.command?.join(' ') ?? 'agent'}`.slice(0, 130),
+      staticSummary: (input.template_id ?? input.command?.join(' ') ?? 'agent').slice(0, 130),
     });
   } catch (error) {
     // The roster does not know it (yet), Temporal does: it will publish itself.
@@ -87,7 +90,8 @@ function isSame(known: AgentInput, given: AgentInput): boolean {
 }
 
 async function untilUp(roster: Roster, agentId: string): Promise<void> {
-  const isUp = (row: RosterRow | undefined): boolean => row?.process?.pid != null || row?.decision.desired === 'stopped';
+  const isUp = (row: RosterRow | undefined): boolean =>
+    row?.process?.pid != null || row?.decision.desired === 'stopped';
   if (isUp(await roster.get(agentId))) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(finish, MASTER_FIRST_MS);

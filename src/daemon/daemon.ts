@@ -144,7 +144,8 @@ export class Daemon {
 
   private async startParts(onFleet: (roster: Roster, logs: LogSource) => void): Promise<void> {
     const { config, stateDir, log, env, say } = this.options;
-    for (const name of ['api', 'health', 'metrics'] as const) await assertPortFree(config.ports[name], `the ${name} port`);
+    for (const name of ['api', 'health', 'metrics'] as const)
+      await assertPortFree(config.ports[name], `the ${name} port`);
 
     const [keys, roster, temporal] = await Promise.all([
       loadKeys(stateDir.path),
@@ -219,7 +220,9 @@ export class Daemon {
       connection,
       onReturn: () => reconciler.handOverOrders(),
       onChange: (reachable, error) =>
-        reachable ? log.info('Temporal is back') : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
+        reachable
+          ? log.info('Temporal is back')
+          : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
     });
     const orchestrator = new Orchestrator({
       roster,
@@ -247,7 +250,21 @@ export class Daemon {
       roster,
       onTrouble: trouble,
     });
-    return { client, connection, native, roster, fleet, logs, sign, host, reconciler, watch, orchestrator, front, workers };
+    return {
+      client,
+      connection,
+      native,
+      roster,
+      fleet,
+      logs,
+      sign,
+      host,
+      reconciler,
+      watch,
+      orchestrator,
+      front,
+      workers,
+    };
   }
 
   private async connectCustodian() {

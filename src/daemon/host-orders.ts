@@ -17,7 +17,12 @@ export function hostOrders(custody: CustodyLink): HostControl {
           grace_ms: stop.graceMs,
         });
       } catch (error) {
-        throw new CodedError('CUSTODIAN_UNAVAILABLE', `Cannot ${verb} ${agentId}: ${(error as Error).message}`, {}, error);
+        throw new CodedError(
+          'CUSTODIAN_UNAVAILABLE',
+          `Cannot ${verb} ${agentId}: ${(error as Error).message}`,
+          {},
+          error,
+        );
       }
     },
   };

@@ -8,14 +8,14 @@ import { Daemon } from './daemon.ts';
 import { banner, Story } from './story.ts';
 import { StateDir } from './state-dir.ts';
 
-
 export interface StartOptions {
   configFile?: string;
   clearFailstop?: boolean;
 }
 
-const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
-  .version;
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
 
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
 

@@ -4,7 +4,6 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import { runCommand } from './run-command.ts';
 import { installBinary, type InstallOptions } from './temporal-install.ts';
 
@@ -96,7 +95,7 @@ async function save(response: Response, file: string, options: InstallOptions): 
   };
   const signal = options.signal === undefined ? silent.signal : AbortSignal.any([silent.signal, options.signal]);
   try {
-    await pipeline(Readable.fromWeb(response.body as ReadableStream), measure, createWriteStream(file), { signal });
+    await pipeline(Readable.fromWeb(response.body), measure, createWriteStream(file), { signal });
   } catch (error) {
     if (silent.signal.aborted) throw new Error(`the download stood still for ${SILENCE_MS / 1000} s`, { cause: error });
     throw new Error(`the download broke off after ${megabytes(bytes)} MB: ${(error as Error).message}`, {

@@ -55,7 +55,13 @@ async function openNamed({ config, env }: OpenTemporalOptions): Promise<OpenTemp
   const address = env['TEMPORAL_ADDRESS'] || config.address;
   if (!address) return undefined;
   const namespace = env['TEMPORAL_NAMESPACE'] || config.namespace;
-  return { address, namespace, connection: { address, ...(await credentialsOf(config)) }, embedded: undefined, ports: {} };
+  return {
+    address,
+    namespace,
+    connection: { address, ...(await credentialsOf(config)) },
+    embedded: undefined,
+    ports: {},
+  };
 }
 
 async function openEmbedded({ ports, custody, stateDir, log, env, say }: OpenTemporalOptions): Promise<OpenTemporal> {

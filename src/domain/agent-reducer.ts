@@ -6,7 +6,16 @@
  * - the end of a generation is consumed once, whichever way the news comes;
  * - a stop is not followed by a start, unless somebody asks for one.
  */
-import type { AgentCommand, AgentEvent, AgentSnapshot, AgentState, Clock, Outcome, Rules, Step } from './agent-state.ts';
+import type {
+  AgentCommand,
+  AgentEvent,
+  AgentSnapshot,
+  AgentState,
+  Clock,
+  Outcome,
+  Rules,
+  Step,
+} from './agent-state.ts';
 import type { Custody, ExitRecord } from './custody.ts';
 import { describeBackoff, describeExit, describeRestart } from './reasons.ts';
 import { afterRun, decide, judge, NO_FAILURES, opensIncident, withFailure } from './restart-policy.ts';
@@ -30,8 +39,9 @@ export function birth(options: { keepOnFailure: boolean; restore?: AgentSnapshot
     keepOnFailure: options.keepOnFailure || restore !== undefined,
   };
   // An agent that had come to rest stays at rest; the admission only brings its rules back.
-  const settled = restore?.phase === 'completed' || restore?.phase === 'disabled' ? restore.phase : undefined;
-  return { state: settled ? { ...state, phase: { kind: settled } } : state, commands: [admit(state)] };
+  if (!restore || restore.phase === 'other' || restore.desired === 'deleted')
+    return { state, commands: [admit(state)] };
+  return { state: { ...state, phase: { kind: restore.phase } }, commands: [admit(state)] };
 }
 
 /** What must be asked for again after a continue-as-new: everything that was open. */
@@ -60,7 +70,9 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
   if (state.desired === 'deleted' && isOperators(event)) return stay(state); // a delete is final
   switch (event.kind) {
     case 'admitted':
-      return event.admission === state.admission.number ? admitted(state, event.rules, event.custody, clock) : stay(state);
+      return event.admission === state.admission.number
+        ? admitted(state, event.rules, event.custody, clock)
+        : stay(state);
     case 'refused':
       return event.admission === state.admission.number ? refused(state, event.code, event.message) : stay(state);
     case 'ended':
@@ -193,7 +205,9 @@ function afterExit(state: AgentState, rules: Rules, exit: ExitRecord, clock: Clo
     case 'give-up': {
       const reason = `gave up: ${verdict.why}; ${describeExit(exit)}`;
       const disabled: AgentState = { ...next, phase: { kind: 'disabled' }, reason };
-      return verdict.then === 'fail-stop' ? failStop(disabled, reason, commands) : withIncident(disabled, reason, commands);
+      return verdict.then === 'fail-stop'
+        ? failStop(disabled, reason, commands)
+        : withIncident(disabled, reason, commands);
     }
     case 'restart': {
       if (judgement.kind === 'excused') return run(next, `started again: ${describeExit(exit)}`, commands);
@@ -239,7 +253,10 @@ function reconcile(state: AgentState, custody: Custody, clock: Clock): Step {
     // It was asked for, it is not there, and nobody knows of an end: it will never start. Not the agent's fault.
     return run({ ...state, handled: fence, generation: fence }, `started again: generation ${fence} is superseded`);
   }
-  const beyond = state.phase.kind === 'live' || state.phase.kind === 'stopping' ? state.generation : Math.max(state.generation, fence);
+  const beyond =
+    state.phase.kind === 'live' || state.phase.kind === 'stopping'
+      ? state.generation
+      : Math.max(state.generation, fence);
   return stay({ ...state, generation: beyond });
 }
 
@@ -284,7 +301,12 @@ function startCommand(state: AgentState): Step {
 function restartCommand(state: AgentState): Step {
   switch (state.phase.kind) {
     case 'live':
-      return stopProcess({ ...state, ...fresh(state) }, 'restarted by an operator', undefined, resolveIncident(state, 'restarted by an operator'));
+      return stopProcess(
+        { ...state, ...fresh(state) },
+        'restarted by an operator',
+        undefined,
+        resolveIncident(state, 'restarted by an operator'),
+      );
     case 'admitting':
     case 'stopping':
       return stay({ ...state, desired: 'running' });
@@ -363,7 +385,9 @@ function settle(state: AgentState, commands: AgentCommand[]): Step {
 
 function withIncident(state: AgentState, summary: string, commands: AgentCommand[]): Step {
   const kind = state.episode.incident ? 'update-incident' : 'open-incident';
-  const episode = state.episode.incident ? state.episode : { number: Math.max(1, state.episode.number), incident: true };
+  const episode = state.episode.incident
+    ? state.episode
+    : { number: Math.max(1, state.episode.number), incident: true };
   return { state: { ...state, episode }, commands: [...commands, { kind, episode: episode.number, summary }] };
 }
 

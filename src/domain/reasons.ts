@@ -16,7 +16,9 @@ export function describeExit(exit: ExitRecord): string {
     case 'shutdown':
       return `${who} was stopped by the shutdown of the daemon (${status(exit)})${after}`;
     case 'self':
-      return exit.signal === null ? `${who} exited with ${status(exit)}${after}` : `${who} was killed by ${exit.signal}${after}`;
+      return exit.signal === null
+        ? `${who} exited with ${status(exit)}${after}`
+        : `${who} was killed by ${exit.signal}${after}`;
   }
 }
 

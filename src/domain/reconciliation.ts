@@ -30,11 +30,7 @@ export interface RowFinding {
 
 export type Action = 'none' | 'tell' | 're-create' | 'remove-row' | 'report-orphan';
 
-export function compare(
-  workflow: WorkflowFinding,
-  row: RowFinding | undefined,
-  custody: Custody | undefined,
-): Action {
+export function compare(workflow: WorkflowFinding, row: RowFinding | undefined, custody: Custody | undefined): Action {
   if (workflow === 'gone') return row ? 're-create' : custody?.live ? 'report-orphan' : 'none';
   if (workflow === 'ended') return row ? 'remove-row' : custody?.live ? 'report-orphan' : 'none';
   if (!row) return 'tell';

@@ -46,9 +46,7 @@ export const NO_FAILURES: FailureHistory = { consecutive: 0, timesMs: [] };
 
 export type Judgement =
   /** Ended by an operator, a shutdown, a reboot, or unseen: nobody is to blame, nothing is counted. */
-  | { kind: 'excused' }
-  | { kind: 'success' }
-  | { kind: 'failure' };
+  { kind: 'excused' } | { kind: 'success' } | { kind: 'failure' };
 
 /**
  * Was this end the agent's failure?

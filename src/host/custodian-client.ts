@@ -4,7 +4,14 @@ import { connect as connectSocket } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { LOCK_TAKEN_EXIT_CODE, PROTOCOL, reachableSocketPathOf } from '../custodian/protocol.ts';
-import type { CustodianErrorBody, CustodianErrorCode, Events, HelloParams, HelloResult, Methods } from '../custodian/protocol.ts';
+import type {
+  CustodianErrorBody,
+  CustodianErrorCode,
+  Events,
+  HelloParams,
+  HelloResult,
+  Methods,
+} from '../custodian/protocol.ts';
 import type { Custody } from '../domain/custody.ts';
 import { createLineSplitter } from '../domain/lines.ts';
 
@@ -39,7 +46,11 @@ export interface ConnectOptions {
 }
 
 type Handler<E extends keyof Events> = (data: Events[E]) => void;
-type Pending = { resolve(value: unknown): void; reject(error: CustodianError): void; timer: NodeJS.Timeout | undefined };
+type Pending = {
+  resolve(value: unknown): void;
+  reject(error: CustodianError): void;
+  timer: NodeJS.Timeout | undefined;
+};
 
 const TIMEOUT_MS = 30_000;
 /** A list of 10,000 agents has about 5 MB. */
@@ -63,7 +74,11 @@ export class CustodianClient {
   }
 
   /** Asks and waits. `shutdown` has no limit of time unless one is given, everything else 30 s. */
-  request<M extends keyof Methods>(method: M, params: Methods[M][0], { timeoutMs }: { timeoutMs?: number } = {}): Promise<Methods[M][1]> {
+  request<M extends keyof Methods>(
+    method: M,
+    params: Methods[M][0],
+    { timeoutMs }: { timeoutMs?: number } = {},
+  ): Promise<Methods[M][1]> {
     const limitMs = timeoutMs ?? (method === 'shutdown' ? undefined : TIMEOUT_MS);
     return this.#wire.request(method, params, limitMs) as Promise<Methods[M][1]>;
   }
@@ -107,7 +122,12 @@ export async function connectCustodian(stateDir: string, options: ConnectOptions
   const path = pathOf(stateDir);
   const socket = await openSocket(path, timeoutMs);
   const wire = createWire(socket);
-  const params: HelloParams = { protocol: PROTOCOL, role: options.role, pid: options.pid ?? process.pid, version: options.version };
+  const params: HelloParams = {
+    protocol: PROTOCOL,
+    role: options.role,
+    pid: options.pid ?? process.pid,
+    version: options.version,
+  };
   try {
     const hello = (await wire.request('hello', params, timeoutMs)) as HelloResult;
     return new CustodianClient(hello, wire);
@@ -121,7 +141,10 @@ function pathOf(stateDir: string): string {
   try {
     return reachableSocketPathOf(stateDir);
   } catch (error) {
-    throw unavailable(`The custodian of ${stateDir} cannot be reached: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw unavailable(
+      `The custodian of ${stateDir} cannot be reached: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
   }
 }
 
@@ -157,7 +180,13 @@ function createWire(socket: Socket): Wire {
   let end: CustodianError | undefined;
 
   const receive = (line: string) => {
-    const message = JSON.parse(line) as { id?: number | null; result?: unknown; error?: CustodianErrorBody; event?: string; data?: unknown };
+    const message = JSON.parse(line) as {
+      id?: number | null;
+      result?: unknown;
+      error?: CustodianErrorBody;
+      event?: string;
+      data?: unknown;
+    };
     if (message.event !== undefined) {
       for (const handler of handlers.get(message.event) ?? []) handler(message.data);
       return;
@@ -200,7 +229,8 @@ function createWire(socket: Socket): Wire {
     closed,
     reason: () => (isClosing ? undefined : end),
     request(method, params, timeoutMs) {
-      if (isClosing || socket.destroyed) return Promise.reject(end ?? unavailable('The connection to the custodian is closed'));
+      if (isClosing || socket.destroyed)
+        return Promise.reject(end ?? unavailable('The connection to the custodian is closed'));
       const id = nextId;
       nextId += 1;
       return new Promise((resolve, reject) => {
@@ -243,7 +273,19 @@ export interface StartedCustodian {
 /** Small heaps: it lives for months beside the agents, and a fork costs what its parent weighs. */
 const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=256'];
 /** The custodian gets no secrets: it hands its environment to nobody, but it can be read in /proc. */
-const ENV_ALLOWED = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'XDG_RUNTIME_DIR', 'BENCH_RUN', 'OPENSTARRY_FAILPOINT'];
+const ENV_ALLOWED = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'XDG_RUNTIME_DIR',
+  'BENCH_RUN',
+  'OPENSTARRY_FAILPOINT',
+];
 const LOG_TAIL_BYTES = 2048;
 const POLL_MS = 10;
 
@@ -251,7 +293,11 @@ const POLL_MS = 10;
  * Starts the custodian in a session of its own, so that it outlives us, and waits until it can be reached. If another
  * one holds the state directory already, that one is waited for: both callers then use the same.
  */
-export async function startCustodian(stateDir: string, entryFile: string, options: StartOptions = {}): Promise<StartedCustodian> {
+export async function startCustodian(
+  stateDir: string,
+  entryFile: string,
+  options: StartOptions = {},
+): Promise<StartedCustodian> {
   const { deadlineMs = 10_000, execPath = process.execPath, env = process.env } = options;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const logPath = join(stateDir, 'custodian.log');
@@ -263,15 +309,20 @@ export async function startCustodian(stateDir: string, entryFile: string, option
       detached: true,
       stdio: ['ignore', log, log],
       cwd: '/',
-      env: { ...Object.fromEntries(ENV_ALLOWED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))), UV_THREADPOOL_SIZE: '2' },
+      env: {
+        ...Object.fromEntries(ENV_ALLOWED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
+        UV_THREADPOOL_SIZE: '2',
+      },
     });
     const ended = new Promise<string>((resolve) => {
       child.once('error', (error) => resolve(error.message));
-      child.once('exit', (code, signal) => resolve(code === LOCK_TAKEN_EXIT_CODE ? '' : `it ended with ${signal ?? `exit code ${code}`}`));
+      child.once('exit', (code, signal) =>
+        resolve(code === LOCK_TAKEN_EXIT_CODE ? '' : `it ended with ${signal ?? `exit code ${code}`}`),
+      );
     });
     child.unref();
     const until = performance.now() + deadlineMs;
-    for (let earlyEnd: string | undefined; ; ) {
+    for (let earlyEnd: string | undefined; ;) {
       const reached = await reach(stateDir);
       if (reached !== undefined) return { pid: reached };
       const tick = new Promise<undefined>((resolve) => {
@@ -281,7 +332,9 @@ export async function startCustodian(stateDir: string, entryFile: string, option
       if (earlyEnd) throw unavailable(`The custodian could not be started: ${earlyEnd}\n${tailOf(log, logStart)}`);
       if (earlyEnd === '') await tick;
       if (performance.now() > until) {
-        throw unavailable(`The custodian cannot be reached ${deadlineMs} ms after its start; its log is ${logPath}\n${tailOf(log, logStart)}`);
+        throw unavailable(
+          `The custodian cannot be reached ${deadlineMs} ms after its start; its log is ${logPath}\n${tailOf(log, logStart)}`,
+        );
       }
     }
   } finally {
@@ -311,7 +364,11 @@ function tailOf(fd: number, from: number): string {
 }
 
 /** Connects, and starts a custodian first where there is none. */
-export async function connectOrStart(stateDir: string, entryFile: string, options: ConnectOptions & StartOptions): Promise<CustodianClient> {
+export async function connectOrStart(
+  stateDir: string,
+  entryFile: string,
+  options: ConnectOptions & StartOptions,
+): Promise<CustodianClient> {
   try {
     return await connectCustodian(stateDir, options);
   } catch (error) {

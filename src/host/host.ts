@@ -131,7 +131,10 @@ export class Host {
     this.beats.stopAll();
   }
 
-  private watch(agentId: string, incarnation: { generation: number; pid: number; startedAt: string; logPath: string }): void {
+  private watch(
+    agentId: string,
+    incarnation: { generation: number; pid: number; startedAt: string; logPath: string },
+  ): void {
     this.live.set(agentId, incarnation);
     this.beats.start(agentId);
   }

@@ -150,7 +150,10 @@ export class Reconciler {
       case 're-create':
         return row && this.recreate(row);
       case 'report-orphan':
-        return this.options.onTrouble(`Process ${custody.live?.pid} of ${agentId} runs, but nothing describes that agent`, undefined);
+        return this.options.onTrouble(
+          `Process ${custody.live?.pid} of ${agentId} runs, but nothing describes that agent`,
+          undefined,
+        );
       case 'none':
         return undefined;
     }
@@ -159,7 +162,10 @@ export class Reconciler {
   private async recreate(row: RosterRow): Promise<void> {
     const { decision } = row;
     const reason = 're-created from the roster: its workflow was lost';
-    const input = this.options.resign(decision.input, { ...decision.snapshot, reason });
+    // What was ordered while Temporal was away wins over the older desired state.
+    const order = (await this.options.custodian.orders()).find(({ agent }) => agent === row.agent_id);
+    const ordered = order && { desired: order.verb === 'stop' ? ('stopped' as const) : ('deleted' as const) };
+    const input = this.options.resign(decision.input, { ...decision.snapshot, ...ordered, reason });
     try {
       await this.options.client.workflow.start(WORKFLOW_TYPE, {
         workflowId: workflowIdOf(row.agent_id),
@@ -170,6 +176,7 @@ export class Reconciler {
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
+    if (order) await this.options.custodian.orderDone(order.agent);
   }
 }
 

@@ -16,7 +16,11 @@ export interface Roster {
    * A decision with phase `closed` removes the row (after its transitions have been recorded) and notifies with it.
    */
   publish(decision: Decision): Promise<void>;
-  /** Takes over what the host sees. A generation below the recorded one is ignored. No row yet: kept until there is one. */
+  /**
+   * Takes over what the host sees. A generation below the recorded one is ignored, and so is the start of one whose end
+   * is recorded. Without a `last_exit` the recorded one stays; a later one counts, also of a generation that is no longer
+   * the recorded one. No row yet: kept until there is one.
+   */
   recordProcess(agentId: string, process: ProcessFacts): Promise<void>;
   get(agentId: string): Promise<RosterRow | undefined>;
   /** All rows, ordered by agent id. */

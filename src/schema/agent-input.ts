@@ -2,13 +2,13 @@ import { z } from 'zod';
 import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { AgentSnapshot } from '../domain/agent-state.ts';
-import { agentId, launchFields, templateId, variables } from './fields.ts';
+import { agentId, labels, launchFields, templateId, variables } from './fields.ts';
 import { plainData } from './plain-data.ts';
 import { check, type Problem, strict } from './problem.ts';
 import { isUnsupported, unsupportedMessage } from './unsupported.ts';
 
 /** The whole input, as JSON. It is an event of a workflow's history, and goes with every continued run. */
-export const MAX_INPUT_BYTES = 256 * 1024;
+const MAX_INPUT_BYTES = 256 * 1024;
 
 const count = z.int().min(0);
 
@@ -35,14 +35,15 @@ const written = {
   agent_id: agentId,
   template_id: templateId.exactOptional(),
   variables: variables.exactOptional(),
+  labels: labels.exactOptional(),
   ...launchFields,
 };
 
 /** What a person or program may write: the body of `POST /agents`, an entry of the configuration. */
-export const agentRequestSchema = strict(written) satisfies z.ZodType<AgentInput>;
+const agentRequestSchema = strict(written) satisfies z.ZodType<AgentInput>;
 
 /** The input of the workflow: the same, and what the daemon adds. */
-export const agentInputSchema = strict({
+const agentInputSchema = strict({
   ...written,
   origin: z.string().max(4200).exactOptional(),
   created_by: agentId.exactOptional(),

@@ -50,7 +50,7 @@ export const variables = z
   .record(variableName, z.union([z.string(), z.number(), z.boolean()]))
   .refine(atMost(256), 'at most 256 variables');
 export const labels = z.record(labelName, z.string().max(256)).refine(atMost(64), 'at most 64 labels');
-export const task = z.string().max(98_304);
+const task = z.string().max(98_304);
 
 export const backoff = strict({
   initial: duration.exactOptional(),
@@ -69,7 +69,6 @@ export const restart = z.enum(['always', 'on-failure', 'never']);
 
 /** How an agent is launched and watched: the fields that a template may give a default for. */
 export const launchFields = {
-  labels: labels.exactOptional(),
   task: task.exactOptional(),
   fault_domain: domainName.exactOptional(),
   command: z

@@ -22,7 +22,7 @@ export function restartPolicyOf(base: RestartPolicy, ...overrides: (PolicyFields
 }
 
 /** @throws CodedError INVALID_REQUEST if the first delay would be above the longest */
-export function backoffOf(base: Backoff, own: Partial<BackoffInput> = {}): Backoff {
+function backoffOf(base: Backoff, own: Partial<BackoffInput> = {}): Backoff {
   const backoff: Backoff = {
     initialMs: own.initial === undefined ? base.initialMs : parseDurationMs(own.initial),
     factor: own.factor ?? base.factor,

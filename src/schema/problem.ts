@@ -35,7 +35,7 @@ export function strict<Shape extends z.ZodRawShape>(shape: Shape) {
 export const textOf = (form: string, pattern: RegExp) => z.string(form).regex(pattern, form);
 
 /** For zod, every message completes the sentence "expected …". */
-export function problemOf(error: z.ZodError, value: unknown): Problem {
+function problemOf(error: z.ZodError, value: unknown): Problem {
   const issue = error.issues[0] as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {
     const path = parts([...issue.path, issue.keys[0] as string]);
@@ -100,7 +100,7 @@ function at(value: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 /** `"abc" (string)`, shortened: a message must stay readable. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   if (value === null) return 'null';
   const text = JSON.stringify(value) ?? typeof value;
   const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;

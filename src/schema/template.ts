@@ -84,7 +84,8 @@ function compile(pattern: string): RegExp | undefined {
 }
 
 function templateError(text: TemplateText, { field, message, unknown }: Problem): CodedError {
-  if (unknown && isUnsupported(field)) {
+  // Labels are an agent's own: they say which one it is, not how its kind is run.
+  if (unknown && (isUnsupported(field) || field === 'labels')) {
     const details = { field, template_id: text.id, location: text.location };
     return new CodedError(
       'UNSUPPORTED_FIELD',

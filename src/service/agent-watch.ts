@@ -56,7 +56,7 @@ export class AgentWatch {
           const answer = judge(this.#seen);
           if (answer !== undefined) finish(() => resolve(answer));
         } catch (error) {
-          finish(() => reject(error as Error));
+          finish(() => reject(error));
         }
       };
       const timer = setTimeout(giveUp, timeoutMs);

@@ -1,7 +1,7 @@
 import { isAgentId } from '../domain/ids.ts';
 import { isMacOf, macOf } from './mac.ts';
 
-export const AGENT_TOKEN_PREFIX = 'osa_';
+const AGENT_TOKEN_PREFIX = 'osa_';
 
 /** What the token of an agent says of its bearer. It is worth something only while that generation is the live one. */
 export interface AgentClaims {

@@ -4,7 +4,7 @@ import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { CodedError } from '../contract/errors.ts';
 
-export const ADMIN_TOKEN_PREFIX = 'ost_';
+const ADMIN_TOKEN_PREFIX = 'ost_';
 
 export interface Keys {
   /** The admin token of the API. */

@@ -14,7 +14,7 @@ export function isMacOf(mac: string, purpose: Purpose, text: string, key: Uint8A
 }
 
 /** Compares two secrets in a time that depends on their lengths only. */
-export function sameText(a: string, b: string): boolean {
+function sameText(a: string, b: string): boolean {
   const left = Buffer.from(a);
   const right = Buffer.from(b);
   return left.length === right.length && timingSafeEqual(left, right);

@@ -1,4 +1,5 @@
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection } from '@temporalio/worker';
+import { Worker, type WorkerOptions } from '@temporalio/worker';
 import type { createActivities } from '../activities/index.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE } from '../contract/names.ts';
 import type { Roster } from '../ports/roster.ts';

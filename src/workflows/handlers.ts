@@ -63,7 +63,8 @@ function graceOf(grace: string | undefined): { graceMs?: number } {
 
 function signalOf(life: Life, name: string): string {
   if (!isSignalName(name)) throw refusal(`The signal must be one of ${SIGNALS.join(', ')}, got ${String(name)}`);
-  if (life.state.phase.kind !== 'live') throw refusal(`Cannot signal ${life.input.agent_id}: it is ${life.state.phase.kind}`);
+  if (life.state.phase.kind !== 'live')
+    throw refusal(`Cannot signal ${life.input.agent_id}: it is ${life.state.phase.kind}`);
   return name;
 }
 

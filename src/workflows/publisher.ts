@@ -1,5 +1,11 @@
 /** Makes the life visible: to the roster through a sink, to people in the Web UI by attributes and details. */
-import { proxySinks, setCurrentDetails, upsertSearchAttributes, type Sinks, type WorkflowInfo } from '@temporalio/workflow';
+import {
+  proxySinks,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  type Sinks,
+  type WorkflowInfo,
+} from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES } from '../contract/names.ts';
 import type { AgentCommand } from '../domain/agent-state.ts';
@@ -29,7 +35,11 @@ export class Publisher {
   /** Writes incidents into the transitions. */
   note(commands: AgentCommand[]): void {
     for (const command of commands) {
-      if (command.kind === 'open-incident' || command.kind === 'update-incident' || command.kind === 'resolve-incident') {
+      if (
+        command.kind === 'open-incident' ||
+        command.kind === 'update-incident' ||
+        command.kind === 'resolve-incident'
+      ) {
         const verb = command.kind.replace('-incident', '');
         this.append('incident', `${verb} ${this.life.input.agent_id}/${command.episode}: ${command.summary}`);
       }
@@ -82,9 +92,11 @@ export class Publisher {
   /** Each write is a history event and a row in the visibility store: only what has changed, and nothing while healthy. */
   private writeAttributes(): void {
     const { state, input, definition, host } = this.life;
+    // One write for all of them, once the admission has told the rest.
+    if (state.phase.kind === 'admitting') return;
     const values: Record<(typeof SEARCH_ATTRIBUTES)[number], string | null | undefined> = {
       AgentId: input.agent_id,
-      AgentState: state.phase.kind === 'live' ? 'running' : state.phase.kind === 'admitting' ? null : state.phase.kind,
+      AgentState: state.phase.kind === 'live' ? 'running' : state.phase.kind,
       TemplateId: input.template_id,
       FaultDomain: definition?.fault_domain,
       Host: host,

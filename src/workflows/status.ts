@@ -44,7 +44,7 @@ export function detailsOf(life: Life): string {
     '',
     ...life.transitions
       .slice(-10)
-      .reverse()
+      .toReversed()
       .map((t) => `- ${new Date(t.at_ms).toISOString()} **${t.state}** (generation ${t.generation}) ${t.reason}`),
   ];
   return lines.join('\n');

@@ -181,6 +181,18 @@ describe('FileLogs.follow', () => {
     await hears(['line 11', 'line 12', 'line 13']);
   });
 
+  it('knows where a file goes on whose beginning was cut when its process ended', async () => {
+    await writeFile(at('1.log'), text(numbered(1, 100)));
+    const { hears } = follow();
+    const before = Buffer.byteLength(text(numbered(1, 90)));
+    await writeFile(
+      at('1.log.part'),
+      `[custodian: ${before} bytes of this log were cut here]\n${text(numbered(91, 101))}`,
+    );
+    await rename(at('1.log.part'), at('1.log'));
+    await hears(['line 101']);
+  });
+
   it('begins anew when the file was emptied by hand', async () => {
     await writeFile(at('1.log'), text(numbered(1, 100)));
     const { hears } = follow();

@@ -65,7 +65,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       asked.push({ method, call, args });
       const { answer } = state;
       if (answer instanceof Error) throw answer;
-      if (typeof answer === 'function') return (await (answer as (call: Call) => Promise<T>)(call)) as T;
+      if (typeof answer === 'function') return await (answer as (call: Call) => Promise<T>)(call);
       return (answer as T | undefined) ?? usual(...(args as never[]));
     };
   const command = (agent_id: string) => ({ agent_id, revision: 1, settled: true, agent: agentView(agent_id) });

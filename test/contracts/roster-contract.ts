@@ -110,6 +110,31 @@ export function rosterContract(name: string, makeRoster: () => Promise<RosterFix
       expect((await roster.get('a'))?.process?.pid).toBeNull();
     });
 
+    it('recordProcess ignores the start of a generation whose end is recorded', async () => {
+      await roster.publish(decisionOf({}));
+      await roster.recordProcess('a', endOf(1));
+      await roster.recordProcess('a', processOf({ generation: 1, pid: 10 }));
+      expect((await roster.get('a'))?.process).toEqual(endOf(1));
+    });
+
+    it('recordProcess keeps the last exit while nobody tells of a later one', async () => {
+      await roster.publish(decisionOf({}));
+      await roster.recordProcess('a', endOf(1));
+      await roster.recordProcess('a', processOf({ generation: 2, pid: 20 }));
+      expect((await roster.get('a'))?.process).toEqual({
+        ...processOf({ generation: 2, pid: 20 }),
+        last_exit: endOf(1).last_exit,
+      });
+    });
+
+    it('recordProcess takes the end of a generation also when the next has started already', async () => {
+      await roster.publish(decisionOf({}));
+      await roster.recordProcess('a', processOf({ generation: 3, pid: 30 }));
+      await roster.recordProcess('a', endOf(2));
+      await roster.recordProcess('a', endOf(1));
+      expect((await roster.get('a'))?.process).toMatchObject({ generation: 3, pid: 30, last_exit: { generation: 2 } });
+    });
+
     it('recordProcess of an agent without a row is kept until there is one', async () => {
       const changes = changesOf();
       await roster.recordProcess('a', processOf({ pid: 7 }));
@@ -291,7 +316,7 @@ export const decisionOf = (own: Partial<Decision>): Decision => ({
 const closingOf = (own: Partial<Decision>): Decision =>
   decisionOf({ desired: 'deleted', phase: { kind: 'closed', outcome: { kind: 'deleted' } }, ...own });
 
-export const processOf = (own: Partial<ProcessFacts> = {}): ProcessFacts => ({
+const processOf = (own: Partial<ProcessFacts> = {}): ProcessFacts => ({
   generation: 1,
   pid: 1,
   started_at: '2026-01-01T00:00:00.000Z',
@@ -299,6 +324,24 @@ export const processOf = (own: Partial<ProcessFacts> = {}): ProcessFacts => ({
   log_path: '/logs/a/1.log',
   last_exit: null,
   ...own,
+});
+
+const endOf = (generation: number): ProcessFacts => ({
+  generation,
+  pid: null,
+  started_at: null,
+  ready: false,
+  log_path: null,
+  last_exit: {
+    generation,
+    code: 1,
+    signal: null,
+    cause: 'self',
+    at: '2026-01-01T00:00:00.000Z',
+    ran_ms: 10,
+    reason: `generation ${generation} exited with code 1`,
+    log_tail: 'bye',
+  },
 });
 
 type Fact = { kind: 'decision'; decision: Decision } | { kind: 'process'; agentId: string; process: ProcessFacts };
@@ -324,6 +367,9 @@ const lives: fc.Arbitrary<Fact[]> = fc
         const own = { run_id: `run-${index}`, sequence, at_ms: clock, generation, transitions: tail };
         facts.push({ kind: 'decision', decision: closes ? closingOf(own) : decisionOf(own) });
         facts.push({ kind: 'process', agentId: 'a', process: processOf({ generation, pid: 100 + generation }) });
+        // An end that comes so late that the id is used again is told of the new life: nobody could know better.
+        if (!runs.some(({ closes }) => closes))
+          facts.push({ kind: 'process', agentId: 'a', process: endOf(generation) });
       }
       if (run.closes) [sequence, tail] = [0, []];
     }

@@ -23,16 +23,31 @@ const record: fc.Arbitrary<AgentRecord> = fc.oneof(
   generation.map((g) => ({ kind: 'intent', agent, intent: intent(g) }) as const),
   generation.map((g) => ({ kind: 'live', agent, live: live(g) }) as const),
   generation.map((g) => ({ kind: 'kin', agent, generation: g, kin: [[g, g]] as [number, number][] }) as const),
-  generation.map((g) => ({ kind: 'stop', agent, stop: { generation: g, cause: 'operator', signal: 'SIGTERM', grace_ms: 1, at: AT } }) as const),
+  generation.map(
+    (g) =>
+      ({
+        kind: 'stop',
+        agent,
+        stop: { generation: g, cause: 'operator', signal: 'SIGTERM', grace_ms: 1, at: AT },
+      }) as const,
+  ),
   generation.map((g) => ({ kind: 'signalled', agent, generation: g }) as const),
-  generation.map((g) => ({ kind: 'exit', agent, exit: { generation: g, code: 0, signal: null, cause: 'self', at: AT, ran_ms: 1 } }) as const),
+  generation.map(
+    (g) =>
+      ({
+        kind: 'exit',
+        agent,
+        exit: { generation: g, code: 0, signal: null, cause: 'self', at: AT, ran_ms: 1 },
+      }) as const,
+  ),
   generation.map((g) => ({ kind: 'never', agent, generation: g }) as const),
   generation.map((g) => ({ kind: 'fence', agent, fence: g }) as const),
   fc.constant({ kind: 'forget', agent, at: AT } as const),
   fc.constant({ kind: 'order', agent, verb: 'stop', at: AT } as const),
   fc.constant({ kind: 'order_done', agent } as const),
 );
-const fold = (records: readonly AgentRecord[], from?: AgentEntry) => records.reduce<AgentEntry | undefined>(evolve, from);
+const fold = (records: readonly AgentRecord[], from?: AgentEntry) =>
+  records.reduce<AgentEntry | undefined>(evolve, from);
 
 test('evolve never lowers a fence, and what lives is never above it', () => {
   fc.assert(
@@ -76,7 +91,9 @@ test('evolve takes a fence back only for a start that never forked', () => {
   const begun = evolve(before, { kind: 'intent', agent, intent: intent(4, 3) });
   expect(begun?.fence).toBe(4);
   expect(evolve(begun, { kind: 'void', agent, generation: 4 })).toEqual(before);
-  expect(evolve(evolve(undefined, { kind: 'intent', agent, intent: intent(1) }), { kind: 'void', agent, generation: 1 })).toBeUndefined();
+  expect(
+    evolve(evolve(undefined, { kind: 'intent', agent, intent: intent(1) }), { kind: 'void', agent, generation: 1 }),
+  ).toBeUndefined();
   const started = evolve(begun, { kind: 'live', agent, live: live(4) });
   expect(evolve(started, { kind: 'void', agent, generation: 4 })?.fence).toBe(4);
 });
@@ -90,7 +107,10 @@ test('evolve ignores the exit of an older generation but for nothing', () => {
 });
 
 test('isExpired lets a fence go 30 days after the delete, unless something lives', () => {
-  const entry = fold([{ kind: 'fence', agent, fence: 2 }, { kind: 'forget', agent, at: AT }])!;
+  const entry = fold([
+    { kind: 'fence', agent, fence: 2 },
+    { kind: 'forget', agent, at: AT },
+  ])!;
   const deletedMs = Date.parse(AT);
   expect(isExpired(entry, deletedMs + FENCE_KEPT_MS)).toBe(false);
   expect(isExpired(entry, deletedMs + FENCE_KEPT_MS + 1)).toBe(true);
@@ -132,5 +152,8 @@ test('decodeJournal survives any bytes', () => {
 test('decodeJournal raises the fence by what a damaged line in the middle still says', () => {
   const line = encodeLine({ kind: 'live', agent, live: live(7) }).replace('"nonce":"n7"', '"nonce":"n8"');
   const replay = decodeJournal(`${line}${encodeLine({ kind: 'order_done', agent })}`);
-  expect(replay).toMatchObject({ damagedLines: 1, records: [{ kind: 'fence', agent, fence: 7 }, { kind: 'order_done' }] });
+  expect(replay).toMatchObject({
+    damagedLines: 1,
+    records: [{ kind: 'fence', agent, fence: 7 }, { kind: 'order_done' }],
+  });
 });

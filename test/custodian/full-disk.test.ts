@@ -6,7 +6,8 @@ import { createTestHost } from '../support/custodian.ts';
 import type { TestHost } from '../support/custodian.ts';
 
 /** A file system of its own can only be mounted by root; elsewhere these are skipped. */
-const canMount = process.platform === 'linux' && process.getuid?.() === 0 && spawnSync('mount', ['--version']).status === 0;
+const canMount =
+  process.platform === 'linux' && process.getuid?.() === 0 && spawnSync('mount', ['--version']).status === 0;
 
 let host: TestHost;
 let isMounted = false;
@@ -36,12 +37,21 @@ test.runIf(canMount)('a full disk kills no agent, refuses starts and loses no ex
   const { pid } = await host.spawn('a', 1, ['sleep', '1000']);
   await host.spawn('b', 1, ['sleep', '1000']);
   fill();
-  await expect(host.spawn('c', 1, ['sleep', '1000'])).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', errno: 'ENOSPC' });
+  await expect(host.spawn('c', 1, ['sleep', '1000'])).rejects.toMatchObject({
+    code: 'RESOURCE_EXHAUSTED',
+    errno: 'ENOSPC',
+  });
   process.kill(pid, 'SIGKILL');
   const { exit, custody } = await host.exitOf('a');
   expect(exit).toMatchObject({ signal: 'SIGKILL' });
   expect(custody.last_exit).toEqual(exit);
-  await host.client.request('stop', { agent: 'b', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 1000 });
+  await host.client.request('stop', {
+    agent: 'b',
+    generation: 1,
+    cause: 'operator',
+    signal: 'SIGTERM',
+    grace_ms: 1000,
+  });
   expect((await host.exitOf('b')).exit.cause).toBe('operator');
   rmSync(join(host.stateDir, 'ballast'));
   expect((await host.spawn('c', 1, ['sleep', '1000'])).adopted).toBe(false);

@@ -10,7 +10,12 @@ const OPENED = { kind: 'opened', at: '2026-01-01T00:00:00.000Z', pid: 1, boot: '
 let folder: string;
 let path: string;
 let lines: string[];
-const open = () => openJournal(path, OPENED, createLogger((line) => lines.push(line)));
+const open = () =>
+  openJournal(
+    path,
+    OPENED,
+    createLogger((line) => lines.push(line)),
+  );
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'oc-journal-'));
@@ -24,7 +29,10 @@ test('openJournal gives back what was appended and kept', () => {
   first.append({ kind: 'fence', agent: 'a', fence: 3 });
   first.keep([{ kind: 'fence', agent: 'b', fence: 4 }]);
   const second = open();
-  expect([...second.entries]).toEqual([['a', { fence: 3 }], ['b', { fence: 4 }]]);
+  expect([...second.entries]).toEqual([
+    ['a', { fence: 3 }],
+    ['b', { fence: 4 }],
+  ]);
   first.close();
   second.close();
 });

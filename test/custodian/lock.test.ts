@@ -14,7 +14,10 @@ afterEach(() => host.cleanUp());
 
 function run(stateDir: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [custodianBundle(), '--state-dir', stateDir], { env: host.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [custodianBundle(), '--state-dir', stateDir], {
+      env: host.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     child.stdout.on('data', (piece: Buffer) => (output += piece.toString()));
     child.on('close', (code) => resolve({ code, output }));
@@ -34,7 +37,9 @@ test('a second custodian ends with code 75 and names the first, by any path', as
 
 test('twenty starts at the same time leave one custodian', async () => {
   const started = await Promise.all(
-    Array.from({ length: 20 }, () => startCustodian(host.stateDir, custodianBundle(), { env: host.env, deadlineMs: 25_000 })),
+    Array.from({ length: 20 }, () =>
+      startCustodian(host.stateDir, custodianBundle(), { env: host.env, deadlineMs: 25_000 }),
+    ),
   );
   const pids = new Set(started.map(({ pid }) => pid));
   expect(pids.size).toBe(1);

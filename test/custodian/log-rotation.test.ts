@@ -40,7 +40,9 @@ test('rotate keeps the file itself, as its writer has it open', async () => {
 test('rotate cuts the older part of a file that outran it, and says so', async () => {
   writeFileSync(path, 'x'.repeat(1000) + 'y'.repeat(200));
   await rotate({ path, max_bytes: 100, keep: 1 }, log);
-  expect(readFileSync(`${path}.1`, 'utf8')).toBe(`[custodian: 1000 bytes of this log were cut here]\n${'y'.repeat(200)}`);
+  expect(readFileSync(`${path}.1`, 'utf8')).toBe(
+    `[custodian: 1000 bytes of this log were cut here]\n${'y'.repeat(200)}`,
+  );
   expect(lines.join('')).toContain('"lost_bytes":1000');
 });
 
@@ -72,7 +74,9 @@ test('an agent that writes much keeps its newest lines within the limit', async 
   const host = await createTestHost();
   try {
     const max = 200_000;
-    await host.spawn('a', 1, [process.execPath, fixture('flood.mjs'), '20000', '4'], { log: { max_bytes: max, keep: 2 } });
+    await host.spawn('a', 1, [process.execPath, fixture('flood.mjs'), '20000', '4'], {
+      log: { max_bytes: max, keep: 2 },
+    });
     const folderOfLogs = join(host.stateDir, 'logs', 'a');
     await host.exitOf('a', 1, 25_000);
     await until(() => existsSync(join(folderOfLogs, '1.log.1')), { what: 'a rotated log' });

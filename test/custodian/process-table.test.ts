@@ -1,11 +1,23 @@
 import { expect, test } from 'vitest';
 import { createProcessTable, isAlive, parseMarker, parseStat } from '../../src/custodian/process-table.ts';
 
-const line = (name: string, rest = 'S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 126086 31 3') => `42 (${name}) ${rest}`;
+const line = (name: string, rest = 'S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 126086 31 3') =>
+  `42 (${name}) ${rest}`;
 
-test.each(['sleep', 'a b', ') R 9 9 9', 'x)', '(((', 'line\nbreak', ''])('parseStat is not misled by the name %j', (name) => {
-  expect(parseStat(line(name))).toEqual({ pid: 42, state: 'S', ppid: 1, pgrp: 42, session: 42, threads: 3, start: 126086 });
-});
+test.each(['sleep', 'a b', ') R 9 9 9', 'x)', '(((', 'line\nbreak', ''])(
+  'parseStat is not misled by the name %j',
+  (name) => {
+    expect(parseStat(line(name))).toEqual({
+      pid: 42,
+      state: 'S',
+      ppid: 1,
+      pgrp: 42,
+      session: 42,
+      threads: 3,
+      start: 126086,
+    });
+  },
+);
 
 test('parseStat gives nothing for what is no stat', () => {
   for (const text of ['', '42', '42 (x', '42 (x) ', 'x (y) S 1']) expect(parseStat(text)).toBeUndefined();

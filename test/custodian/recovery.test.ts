@@ -43,12 +43,21 @@ describe('a custodian that follows a killed one', () => {
 
   test('stops what it adopted, with the whole tree', async () => {
     await host.spawn('a', 1, [fixture('nested.sh')]);
-    const pids = await until(() => (host.log('a', 1).split('\n').length > 3 ? host.log('a', 1).trim().split('\n').map(Number) : undefined), {
-      what: 'three pids',
-    });
+    const pids = await until(
+      () => (host.log('a', 1).split('\n').length > 3 ? host.log('a', 1).trim().split('\n').map(Number) : undefined),
+      {
+        what: 'three pids',
+      },
+    );
     await host.kill();
     await host.start();
-    await host.client.request('stop', { agent: 'a', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 2000 });
+    await host.client.request('stop', {
+      agent: 'a',
+      generation: 1,
+      cause: 'operator',
+      signal: 'SIGTERM',
+      grace_ms: 2000,
+    });
     expect((await host.exitOf('a')).exit.cause).toBe('operator');
     expect(pids.filter(isAlive)).toEqual([]);
   });
@@ -99,7 +108,13 @@ describe('a custodian that follows a killed one', () => {
     await until(() => liveOf('a').kin?.some(([pid]) => pid === child), { what: 'the line about it' });
     await host.kill();
     await host.start();
-    await host.client.request('stop', { agent: 'a', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 2000 });
+    await host.client.request('stop', {
+      agent: 'a',
+      generation: 1,
+      cause: 'operator',
+      signal: 'SIGTERM',
+      grace_ms: 2000,
+    });
     await host.exitOf('a');
     expect(isAlive(child)).toBe(false);
   });
@@ -142,7 +157,10 @@ describe('a start that was cut off', () => {
     await spawnAndDie('custodian.after-intent');
     expect(agents()).toEqual([]);
     expect(await host.client.request('custody', { agent: 'a' })).toEqual({ fence: 1 });
-    await expect(host.spawn('a', 1, ['sleep', '1000'])).rejects.toMatchObject({ code: 'SUPERSEDED', custody: { fence: 1 } });
+    await expect(host.spawn('a', 1, ['sleep', '1000'])).rejects.toMatchObject({
+      code: 'SUPERSEDED',
+      custody: { fence: 1 },
+    });
     expect((await host.spawn('a', 2, ['sleep', '1000'])).adopted).toBe(false);
   });
 
@@ -194,7 +212,11 @@ describe('a record that does not hold', () => {
   });
 
   test('because another marker stands in the environment leaves that process alone', async () => {
-    const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore', env: { OPENSTARRY_INCARNATION: 'b/1/00' } });
+    const child = spawn('sleep', ['1000'], {
+      detached: true,
+      stdio: 'ignore',
+      env: { OPENSTARRY_INCARNATION: 'b/1/00' },
+    });
     host.owns(child.pid!);
     await host.spawn('a', 1, ['sleep', '1000']);
     await restartWith((live) => ({ ...live, pid: child.pid!, start: startTimeOf(child.pid!) }));
@@ -204,7 +226,11 @@ describe('a record that does not hold', () => {
   test.each([0, 1, -1, 1.5, process.pid, '7'])('because its pid is %s signals nothing', async (pid) => {
     const agent = await host.spawn('a', 1, ['sleep', '1000']);
     const other = bystander();
-    const exit = await restartWith((live) => ({ ...live, pid: pid as number, start: pid === process.pid ? 5 : live.start }));
+    const exit = await restartWith((live) => ({
+      ...live,
+      pid: pid as number,
+      start: pid === process.pid ? 5 : live.start,
+    }));
     expect(exit.cause).toBe('custodian_lost');
     expect(isAlive(other)).toBe(true);
     // The process that was really started is known by the marker of its spawn; it must not run beside a new one.

@@ -28,10 +28,15 @@ function raw() {
   socket.on('data', (piece: string) => (text += piece));
   socket.on('error', () => {});
   socket.on('close', () => (isClosed = true));
-  const answers = () => text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>);
+  const answers = () =>
+    text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
   return { socket, answers, isClosed: () => isClosed };
 }
-const hello = (role: string) => JSON.stringify({ id: 1, method: 'hello', params: { protocol: 1, role, pid: 5, version: 't' } });
+const hello = (role: string) =>
+  JSON.stringify({ id: 1, method: 'hello', params: { protocol: 1, role, pid: 5, version: 't' } });
 
 test('a second daemon is refused with the pid of the first', async () => {
   const second = connectCustodian(host.stateDir, { role: 'daemon', version: 'test' });
@@ -42,7 +47,13 @@ test('an observer reads but may not command', async () => {
   await host.spawn('a', 1, ['sleep', '1000']);
   const observer = await connectCustodian(host.stateDir, { role: 'observer', version: 'test' });
   expect((await observer.request('list', {})).entries).toHaveLength(1);
-  const stop = observer.request('stop', { agent: 'a', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 0 });
+  const stop = observer.request('stop', {
+    agent: 'a',
+    generation: 1,
+    cause: 'operator',
+    signal: 'SIGTERM',
+    grace_ms: 0,
+  });
   await expect(stop).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
   const seen = new Promise((resolve) => observer.on('exit', resolve));
   await host.client.request('signal', { agent: 'a', generation: 1, signal: 'SIGKILL' });
@@ -54,7 +65,10 @@ test('hello with another protocol says which one is spoken', async () => {
   const { socket, answers } = raw();
   socket.write(`${hello('observer').replace('"protocol":1', '"protocol":99')}\n`);
   await until(() => answers().length === 1, { what: 'an answer' });
-  expect(answers()[0]).toMatchObject({ id: 1, error: { code: 'PROTOCOL_MISMATCH', message: expect.stringMatching(/protocol 1.*99/) } });
+  expect(answers()[0]).toMatchObject({
+    id: 1,
+    error: { code: 'PROTOCOL_MISMATCH', message: expect.stringMatching(/protocol 1.*99/) },
+  });
 });
 
 test('nothing is answered before hello', async () => {
@@ -135,7 +149,10 @@ test('the socket comes back when its folder is removed, as a logout does', async
   const { pid } = await host.spawn('a', 1, ['sleep', '1000']);
   rmSync(dirname(path), { recursive: true });
   await until(() => existsSync(path), { what: 'the socket', deadlineMs: 12_000 });
-  const observer = await until(() => connectCustodian(host.stateDir, { role: 'observer', version: 't' }).catch(() => undefined), { what: 'a connection' });
+  const observer = await until(
+    () => connectCustodian(host.stateDir, { role: 'observer', version: 't' }).catch(() => undefined),
+    { what: 'a connection' },
+  );
   expect((await observer.request('custody', { agent: 'a' })).live?.pid).toBe(pid);
   observer.close();
 });

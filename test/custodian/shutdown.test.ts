@@ -52,7 +52,13 @@ test('shutdown called again without grace forces all waves', async () => {
 test('end is refused while a reserved child lives', async () => {
   await host.spawn('_temporal', 1, ['sleep', '1000']);
   await expect(end()).rejects.toMatchObject({ code: 'STILL_LIVE' });
-  await host.client.request('stop', { agent: '_temporal', generation: 1, cause: 'shutdown', signal: 'SIGTERM', grace_ms: 1000 });
+  await host.client.request('stop', {
+    agent: '_temporal',
+    generation: 1,
+    cause: 'shutdown',
+    signal: 'SIGTERM',
+    grace_ms: 1000,
+  });
   await host.exitOf('_temporal');
   await end();
   await until(() => !isAlive(host.pid), { what: 'the end of the custodian' });
@@ -76,7 +82,8 @@ test('end by a daemon that is itself the last child waits for it', async () => {
   host.client.close();
   await host.client.closed;
   const { connectCustodian } = await import('../../src/host/custodian-client.ts');
-  const connect = () => connectCustodian(host.stateDir, { role: 'daemon', version: 'test', pid }).catch(() => undefined);
+  const connect = () =>
+    connectCustodian(host.stateDir, { role: 'daemon', version: 'test', pid }).catch(() => undefined);
   host.client = await until(connect, { what: 'a connection' });
   await end();
   expect(isAlive(host.pid)).toBe(true);

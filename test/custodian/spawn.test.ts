@@ -21,7 +21,10 @@ test('spawn refuses another generation while one lives', async () => {
   const { pid } = await host.spawn('a', 2, ['sleep', '1000']);
   for (const generation of [1, 3]) {
     const spawning = host.spawn('a', generation, ['sleep', '1000']);
-    await expect(spawning).rejects.toMatchObject({ code: 'SUPERSEDED', custody: { fence: 2, live: { generation: 2, pid } } });
+    await expect(spawning).rejects.toMatchObject({
+      code: 'SUPERSEDED',
+      custody: { fence: 2, live: { generation: 2, pid } },
+    });
   }
 });
 
@@ -29,7 +32,10 @@ test('spawn refuses a generation at or below the fence', async () => {
   await host.spawn('a', 3, ['true']);
   await host.exitOf('a');
   for (const generation of [2, 3]) {
-    await expect(host.spawn('a', generation, ['true'])).rejects.toMatchObject({ code: 'SUPERSEDED', custody: { fence: 3 } });
+    await expect(host.spawn('a', generation, ['true'])).rejects.toMatchObject({
+      code: 'SUPERSEDED',
+      custody: { fence: 3 },
+    });
   }
   await host.client.request('forget', { agent: 'a' });
   await expect(host.spawn('a', 3, ['true'])).rejects.toMatchObject({ code: 'SUPERSEDED', custody: { fence: 3 } });
@@ -51,7 +57,11 @@ test('spawn says what is wrong with the command', async () => {
   ];
   for (const [command, errno, message] of cases) {
     const spawning = host.spawn('a', 1, command);
-    await expect(spawning, command[0]).rejects.toMatchObject({ code: 'SPAWN_FAILED', errno, message: expect.stringMatching(message) });
+    await expect(spawning, command[0]).rejects.toMatchObject({
+      code: 'SPAWN_FAILED',
+      errno,
+      message: expect.stringMatching(message),
+    });
   }
 });
 
@@ -59,9 +69,16 @@ test('spawn says what is wrong with the working directory', async () => {
   const file = join(host.stateDir, 'plain.txt');
   writeFileSync(file, '');
   const inside = (cwd: string) => host.spawn('a', 1, ['true'], { cwd });
-  await expect(inside('/no/such')).rejects.toMatchObject({ code: 'SPAWN_FAILED', errno: 'ENOENT', message: expect.stringContaining('/no/such') });
+  await expect(inside('/no/such')).rejects.toMatchObject({
+    code: 'SPAWN_FAILED',
+    errno: 'ENOENT',
+    message: expect.stringContaining('/no/such'),
+  });
   await expect(inside(file)).rejects.toMatchObject({ code: 'SPAWN_FAILED', errno: 'ENOTDIR' });
-  await expect(inside('relative')).rejects.toMatchObject({ code: 'BAD_REQUEST', message: expect.stringContaining('`cwd`') });
+  await expect(inside('relative')).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    message: expect.stringContaining('`cwd`'),
+  });
 });
 
 test('spawn that failed leaves its generation usable', async () => {
@@ -95,7 +112,9 @@ test('spawn gives /dev/null as standard input without a text', async () => {
 });
 
 test('spawn gives exactly the environment that was asked for, and the marker', async () => {
-  await host.spawn('a', 1, ['env'], { env: { PATH: '/usr/bin:/bin', COLOUR: 'blue', OPENSTARRY_INCARNATION: 'forged/1/0' } });
+  await host.spawn('a', 1, ['env'], {
+    env: { PATH: '/usr/bin:/bin', COLOUR: 'blue', OPENSTARRY_INCARNATION: 'forged/1/0' },
+  });
   await host.exitOf('a');
   expect(host.log('a', 1).trim().split('\n').toSorted()).toEqual([
     'COLOUR=blue',
@@ -123,9 +142,15 @@ test('spawn follows no link in place of a log', async () => {
   writeFileSync(target, 'untouched');
   mkdirSync(join(host.stateDir, 'logs', 'a'), { recursive: true });
   symlinkSync(target, join(host.stateDir, 'logs', 'a', '1.log'));
-  await expect(host.spawn('a', 1, ['echo', 'overwritten'])).rejects.toMatchObject({ code: 'SPAWN_FAILED', errno: 'ELOOP' });
+  await expect(host.spawn('a', 1, ['echo', 'overwritten'])).rejects.toMatchObject({
+    code: 'SPAWN_FAILED',
+    errno: 'ELOOP',
+  });
   symlinkSync(host.stateDir, join(host.stateDir, 'logs', 'b'));
-  await expect(host.spawn('b', 1, ['echo', 'overwritten'])).rejects.toMatchObject({ code: 'SPAWN_FAILED', errno: 'ENOTDIR' });
+  await expect(host.spawn('b', 1, ['echo', 'overwritten'])).rejects.toMatchObject({
+    code: 'SPAWN_FAILED',
+    errno: 'ENOTDIR',
+  });
   expect(readFileSync(target, 'utf8')).toBe('untouched');
 });
 

@@ -73,7 +73,8 @@ test('stop goes on when the daemon leaves', async () => {
 
 test('stop ends a tree that forks without end', async () => {
   // Each process lives a moment and leaves two; bounded, so that a defect here does not take the machine along.
-  const bomb = 'n=$1; while [ "$n" -gt 0 ]; do n=$((n-1)); setsid sh -c "sleep 0.05; sleep 1000" & sleep 0.01; done; wait';
+  const bomb =
+    'n=$1; while [ "$n" -gt 0 ]; do n=$((n-1)); setsid sh -c "sleep 0.05; sleep 1000" & sleep 0.01; done; wait';
   await host.spawn('a', 1, ['sh', '-c', bomb, 'bomb', '150']);
   const run = host.env['BENCH_RUN']!;
   await until(() => pidsOf(run).length > 30, { what: 'some forks' });

@@ -19,7 +19,13 @@ async function pidsInLog(agent: string, count: number): Promise<number[]> {
 test('stop ends sh, its sh and their sleep', async () => {
   await host.spawn('a', 1, [fixture('nested.sh')]);
   const pids = await pidsInLog('a', 3);
-  await host.client.request('stop', { agent: 'a', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 2000 });
+  await host.client.request('stop', {
+    agent: 'a',
+    generation: 1,
+    cause: 'operator',
+    signal: 'SIGTERM',
+    grace_ms: 2000,
+  });
   const { exit } = await host.exitOf('a');
   expect(exit.cause).toBe('operator');
   expect(pids.filter(isAlive)).toEqual([]);
@@ -46,7 +52,13 @@ test('stop kills a child that left session, parent and environment, once it has 
   const [child] = await pidsInLog('a', 1);
   // A look at the tree happens each second; this signal brings one at once and changes nothing.
   await host.client.request('signal', { agent: 'a', generation: 1, signal: 'SIGCONT' });
-  await host.client.request('stop', { agent: 'a', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 2000 });
+  await host.client.request('stop', {
+    agent: 'a',
+    generation: 1,
+    cause: 'operator',
+    signal: 'SIGTERM',
+    grace_ms: 2000,
+  });
   await host.exitOf('a');
   expect(isAlive(child!)).toBe(false);
 });

@@ -35,7 +35,7 @@ describe('ensureSearchAttributes', () => {
     const options = { namespace: 'default', address: server.address };
     expect(await ensureSearchAttributes(server.connection, options)).toEqual([...SEARCH_ATTRIBUTES]);
     const { customAttributes } = await server.connection.operatorService.listSearchAttributes({ namespace: 'default' });
-    expect(Object.keys(customAttributes ?? {}).sort()).toEqual([...SEARCH_ATTRIBUTES].sort());
+    expect(Object.keys(customAttributes ?? {}).toSorted()).toEqual([...SEARCH_ATTRIBUTES].toSorted());
     expect(await ensureSearchAttributes(server.connection, options)).toEqual([]);
   });
 

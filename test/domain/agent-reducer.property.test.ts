@@ -21,7 +21,9 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   configure: fc.constant((w) => w.send({ kind: 'configure' })),
   reconcile: fc.constant((w) => w.send({ kind: 'reconcile', custody: w.custody() })),
   continueAsNew: fc.constant((w) => w.continueAsNew()),
-  runLost: fc.constant((w) => [...w.runs].forEach((g) => w.runs.delete(g) && w.send({ kind: 'run-lost', generation: g }))),
+  runLost: fc.constant((w) =>
+    [...w.runs].forEach((g) => w.runs.delete(g) && w.send({ kind: 'run-lost', generation: g })),
+  ),
 };
 const move = fc.oneof(...Object.entries(moves).map(([name, arb]) => arb.map((apply) => ({ name, apply }))));
 const story = fc.record({ domain: fc.constantFrom(...domains), moves: fc.array(move, { maxLength: 60 }) });
@@ -127,7 +129,10 @@ describe('agent reducer', () => {
 });
 
 describe('crash loops', () => {
-  const crashes = fc.array(fc.record({ ranMs: fc.nat(120_000), waitMs: fc.nat(5_000) }), { minLength: 10, maxLength: 40 });
+  const crashes = fc.array(fc.record({ ranMs: fc.nat(120_000), waitMs: fc.nat(5_000) }), {
+    minLength: 10,
+    maxLength: 40,
+  });
 
   const crashLoop = (domain: BuiltInFaultDomain, list: { ranMs: number; waitMs: number }[]): World => {
     const world = new World(BUILT_IN_FAULT_DOMAINS[domain]);

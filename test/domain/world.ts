@@ -64,8 +64,10 @@ export class World {
       if (command.kind === 'admit') this.admissions.add(command.admission);
       if (command.kind === 'run') {
         const { generation } = command;
-        if (this.live && this.live.generation !== generation) this.violations.push(`run ${generation} while ${this.live.generation} lives`);
-        if (generation <= this.state.handled) this.violations.push(`run ${generation} although its end has been dealt with`);
+        if (this.live && this.live.generation !== generation)
+          this.violations.push(`run ${generation} while ${this.live.generation} lives`);
+        if (generation <= this.state.handled)
+          this.violations.push(`run ${generation} although its end has been dealt with`);
         this.runs.add(command.generation);
       }
       if (command.kind === 'stop') this.stops.add(command.generation);
@@ -167,7 +169,8 @@ export class World {
       for (const generation of [...this.runs]) if (this.live?.generation !== generation) this.execute(generation);
       for (const generation of [...this.stops]) this.carryOutStop(generation);
       this.send({ kind: 'reconcile', custody: this.custody() });
-      const busy = this.admissions.size + this.stops.size + [...this.runs].filter((g) => g !== this.live?.generation).length;
+      const busy =
+        this.admissions.size + this.stops.size + [...this.runs].filter((g) => g !== this.live?.generation).length;
       if (busy > 0) continue;
       if (this.wakeAtMs === undefined) return;
       this.advance(this.wakeAtMs - this.nowMs);

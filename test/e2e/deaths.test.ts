@@ -15,7 +15,9 @@ describe('the death of anything', () => {
   afterEach(async () => daemon?.end());
 
   const fleet = async (count = TWENTY): Promise<{ daemon: TestDaemon; pids: Map<string, number> }> => {
-    const agents = Object.fromEntries(Array.from({ length: count }, (_, n) => [`a${n}`, { command: ['sleep', SLEEP] }]));
+    const agents = Object.fromEntries(
+      Array.from({ length: count }, (_, n) => [`a${n}`, { command: ['sleep', SLEEP] }]),
+    );
     daemon = await TestDaemon.make({
       agents,
       defaults: { backoff: { initial: '200ms' }, stop: { grace: '2s' } },
@@ -46,7 +48,12 @@ describe('the death of anything', () => {
     const temporal = (await daemon.custody()).entries.find((entry) => entry.agent === '_temporal')!.live!;
     process.kill(temporal.pid, 'SIGKILL');
     process.kill(pids.get('a0')!, 'SIGKILL');
-    const replaced = await daemon.untilAgent('a0', (a) => a.state === 'running' && a.generation === 2, 'replaced', 60_000);
+    const replaced = await daemon.untilAgent(
+      'a0',
+      (a) => a.state === 'running' && a.generation === 2,
+      'replaced',
+      60_000,
+    );
     expect(replaced.restarts).toBe(1);
     expect(new Map(await running(daemon)).set('a0', 0)).toEqual(new Map(pids).set('a0', 0));
   }, 120_000);
@@ -71,9 +78,16 @@ describe('the death of anything', () => {
     const { daemon, pids } = await fleet();
     const { pid } = await daemon.custody();
     process.kill(pid, 'SIGKILL');
-    await until(async () => (await daemon.custody().catch(() => undefined))?.pid !== pid, { what: 'another custodian' });
+    await until(async () => (await daemon.custody().catch(() => undefined))?.pid !== pid, {
+      what: 'another custodian',
+    });
     process.kill(pids.get('a1')!, 'SIGKILL');
-    const replaced = await daemon.untilAgent('a1', (a) => a.state === 'running' && a.generation === 2, 'replaced', 40_000);
+    const replaced = await daemon.untilAgent(
+      'a1',
+      (a) => a.state === 'running' && a.generation === 2,
+      'replaced',
+      40_000,
+    );
     expect(replaced.last_exit).toMatchObject({ code: null, signal: null });
     expect(new Map(await running(daemon)).set('a1', 0)).toEqual(new Map(pids).set('a1', 0));
   }, 90_000);
@@ -99,7 +113,10 @@ describe('the death of anything', () => {
 
   it('of a critical agent is a fail-stop: all down, exit 78, no start before it is cleared', async () => {
     daemon = await TestDaemon.make({
-      agents: { vital: { command: ['sh', '-c', 'sleep 3600'], fault_domain: 'critical' }, other: { command: ['sleep', '3600'] } },
+      agents: {
+        vital: { command: ['sh', '-c', 'sleep 3600'], fault_domain: 'critical' },
+        other: { command: ['sleep', '3600'] },
+      },
     });
     await daemon.start();
     const vital = await daemon.untilAgent('vital', (a) => a.state === 'running', 'running');
@@ -129,7 +146,14 @@ describe('the death of anything', () => {
     await daemon.untilAgent('a42', (a) => a.state === 'running' && a.generation === 2, 'replaced');
     const cli = inject('temporalCli');
     const { temporal } = await daemon.status();
-    const { stdout } = await run(cli, ['workflow', 'count', '--query', "AgentState='running'", '--address', temporal.address]);
+    const { stdout } = await run(cli, [
+      'workflow',
+      'count',
+      '--query',
+      "AgentState='running'",
+      '--address',
+      temporal.address,
+    ]);
     expect(stdout).toContain('100');
   }, 120_000);
 });

@@ -72,7 +72,7 @@ describe('data_analyst.py', () => {
       });
       expect(busy.length).toBeGreaterThan(2);
       expect(summary.cpu_percent?.['mean']).toBeCloseTo(mean(busy), 6);
-      expect(summary.cpu_percent?.['p95']).toBe([...busy].sort((a, b) => a - b)[Math.ceil(0.95 * busy.length) - 1]);
+      expect(summary.cpu_percent?.['p95']).toBe([...busy].toSorted((a, b) => a - b)[Math.ceil(0.95 * busy.length) - 1]);
       const memory = raw.samples.map((sample) => 100 * (1 - sample.available_kib / sample.total_kib));
       expect(summary.memory_percent?.['mean']).toBeCloseTo(mean(memory), 6);
 
@@ -84,7 +84,7 @@ describe('data_analyst.py', () => {
       expect(summary.process_count).toBe(Object.keys(raw.processes_after).length);
       const largest = Object.values(raw.processes_after)
         .map((entry) => entry.rss_kib)
-        .sort((a, b) => b - a);
+        .toSorted((a, b) => b - a);
       expect(summary.top_memory.map((entry) => entry.rss_kib)).toEqual(largest.slice(0, 5));
       for (const [index, fs] of raw.file_systems.entries()) {
         const percent = (100 * fs.used_bytes) / (fs.used_bytes + fs.free_bytes);

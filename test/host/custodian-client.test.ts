@@ -17,7 +17,10 @@ afterEach(() => host.cleanUp());
 
 test('connectCustodian without a custodian is CUSTODIAN_UNAVAILABLE and names the socket', async () => {
   const connecting = connectCustodian(host.stateDir, AS_DAEMON);
-  await expect(connecting).rejects.toMatchObject({ code: 'CUSTODIAN_UNAVAILABLE', message: expect.stringMatching(/\.sock/) });
+  await expect(connecting).rejects.toMatchObject({
+    code: 'CUSTODIAN_UNAVAILABLE',
+    message: expect.stringMatching(/\.sock/),
+  });
 });
 
 test('connectOrStart starts one, and finds it the next time', async () => {
@@ -26,13 +29,17 @@ test('connectOrStart starts one, and finds it the next time', async () => {
   expect(first.hello).toMatchObject({ protocol: 1, tree: 'best-effort', state_dir: host.stateDir });
   first.close();
   await first.closed;
-  const second = await until(() => connectOrStart(host.stateDir, custodianBundle(), options).catch(() => undefined), { what: 'a connection' });
+  const second = await until(() => connectOrStart(host.stateDir, custodianBundle(), options).catch(() => undefined), {
+    what: 'a connection',
+  });
   expect(second.hello.pid).toBe(first.hello.pid);
   second.close();
 });
 
 test('startCustodian passes on no variable but those it needs', async () => {
-  await startCustodian(host.stateDir, custodianBundle(), { env: { ...host.env, API_KEY: 'private', OPENSTARRY_TOKEN: 'private' } });
+  await startCustodian(host.stateDir, custodianBundle(), {
+    env: { ...host.env, API_KEY: 'private', OPENSTARRY_TOKEN: 'private' },
+  });
   const client = await connectCustodian(host.stateDir, AS_DAEMON);
   const environ = readFileSync(`/proc/${client.hello.pid}/environ`, 'utf8');
   expect(environ).not.toContain('private');
@@ -44,14 +51,20 @@ test('startCustodian reports an early end with the end of its log', async () => 
   const entry = join(host.stateDir, 'broken.mjs');
   writeFileSync(entry, 'console.error("no luck today"); process.exit(3);');
   const starting = startCustodian(host.stateDir, entry, { env: host.env });
-  await expect(starting).rejects.toMatchObject({ code: 'CUSTODIAN_UNAVAILABLE', message: expect.stringMatching(/exit code 3[^]*no luck today/) });
+  await expect(starting).rejects.toMatchObject({
+    code: 'CUSTODIAN_UNAVAILABLE',
+    message: expect.stringMatching(/exit code 3[^]*no luck today/),
+  });
 });
 
 test('startCustodian gives up on one that never listens', async () => {
   const entry = join(host.stateDir, 'silent.mjs');
   writeFileSync(entry, 'setTimeout(() => {}, 20_000);');
   const starting = startCustodian(host.stateDir, entry, { env: host.env, deadlineMs: 300 });
-  await expect(starting).rejects.toMatchObject({ code: 'CUSTODIAN_UNAVAILABLE', message: expect.stringContaining('300 ms') });
+  await expect(starting).rejects.toMatchObject({
+    code: 'CUSTODIAN_UNAVAILABLE',
+    message: expect.stringContaining('300 ms'),
+  });
 });
 
 test('request rejects with an error that carries code, errno and custody', async () => {
@@ -98,7 +111,10 @@ test('request gives up after its time', async () => {
   const mute = createServer(() => {}).listen(socket);
   writeFileSync(join(host.stateDir, 'custodian.json'), JSON.stringify({ socket }));
   const connecting = connectCustodian(host.stateDir, { ...AS_DAEMON, timeoutMs: 100 });
-  await expect(connecting).rejects.toMatchObject({ code: 'CUSTODIAN_UNAVAILABLE', message: expect.stringContaining('100 ms') });
+  await expect(connecting).rejects.toMatchObject({
+    code: 'CUSTODIAN_UNAVAILABLE',
+    message: expect.stringContaining('100 ms'),
+  });
   mute.close();
   rmSync(folder, { recursive: true });
 });

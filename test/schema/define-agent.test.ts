@@ -136,6 +136,9 @@ describe('defineAgent', () => {
     expect(() => define({}, template({ user: 'x' }))).toThrow(
       refused('UNSUPPORTED_FIELD', `${where}user is not supported by this version`),
     );
+    expect(() => define({}, template({ labels: {} }))).toThrow(
+      refused('UNSUPPORTED_FIELD', `${where}labels is not supported`),
+    );
     expect(() => define({}, { ...template({}), data: 'text' })).toThrow(
       refused('TEMPLATE_INVALID', `${where}The value is "text" (string); expected a mapping`),
     );

@@ -71,7 +71,7 @@ export async function startLives(options: { cli: string; bundle: string; tempora
     namespace: 'default',
     hostId: HOST,
     workflowBundlePath: options.bundle,
-    activities: host.activities as Parameters<typeof createWorkers>[0]['activities'],
+    activities: host.activities,
     roster,
     onTrouble: () => undefined,
   });

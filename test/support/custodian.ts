@@ -20,7 +20,15 @@ export function custodianBundle(): string {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const outfile = join(folder, 'custodian.mjs');
   const entry = fileURLToPath(new URL('../../src/custodian/main.ts', import.meta.url));
-  buildSync({ entryPoints: [entry], bundle: true, platform: 'node', format: 'esm', target: 'node20', outfile, logLevel: 'warning' });
+  buildSync({
+    entryPoints: [entry],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    outfile,
+    logLevel: 'warning',
+  });
   bundle = outfile;
   return outfile;
 }
@@ -91,10 +99,16 @@ export async function createTestHost({ isStarted = true }: { isStarted?: boolean
         ...more,
       }),
     exitOf: (agent, generation, deadlineMs = 5000) =>
-      until(() => host.exits.find((one) => one.agent === agent && (generation === undefined || one.exit.generation === generation)), {
-        deadlineMs,
-        what: `the end of ${agent}`,
-      }),
+      until(
+        () =>
+          host.exits.find(
+            (one) => one.agent === agent && (generation === undefined || one.exit.generation === generation),
+          ),
+        {
+          deadlineMs,
+          what: `the end of ${agent}`,
+        },
+      ),
     async entry(agent) {
       const { entries } = await host.client.request('list', {});
       return entries.find((one) => one.agent === agent);

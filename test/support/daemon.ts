@@ -63,13 +63,20 @@ export class TestDaemon {
       throw new Error(`The daemon ended with ${code}:\n${this.output}`);
     });
     ended.catch(() => undefined);
-    await Promise.race([until(() => this.output.includes('runs (pid '), { deadlineMs: 40_000, what: 'the banner' }), ended]);
+    await Promise.race([
+      until(() => this.output.includes('runs (pid '), { deadlineMs: 40_000, what: 'the banner' }),
+      ended,
+    ]);
   }
 
   /** Runs the command line and keeps its output. */
   launch(args: string[]): ChildProcess {
     this.output = '';
-    const child = spawn(process.execPath, [ENTRY, ...args], { env: this.env, cwd: this.dir, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [ENTRY, ...args], {
+      env: this.env,
+      cwd: this.dir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const keep = (chunk: Buffer): void => void (this.output += chunk.toString());
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
@@ -87,8 +94,15 @@ export class TestDaemon {
     return code;
   }
 
-  async call<T = unknown>(method: string, route: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer<T>> {
-    const daemon = JSON.parse(await readFile(path.join(this.stateDir, 'daemon.json'), 'utf8')) as { ports: { api: number } };
+  async call<T = unknown>(
+    method: string,
+    route: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer<T>> {
+    const daemon = JSON.parse(await readFile(path.join(this.stateDir, 'daemon.json'), 'utf8')) as {
+      ports: { api: number };
+    };
     const token = (await readFile(path.join(this.stateDir, 'token'), 'utf8')).trim();
     const response = await fetch(`http://127.0.0.1:${daemon.ports.api}${route}`, {
       method,
@@ -118,7 +132,12 @@ export class TestDaemon {
   }
 
   /** Waits until the agent shows what is wanted. */
-  async untilAgent(agentId: string, wanted: (view: AgentView) => boolean, what: string, deadlineMs = 15_000): Promise<AgentView> {
+  async untilAgent(
+    agentId: string,
+    wanted: (view: AgentView) => boolean,
+    what: string,
+    deadlineMs = 15_000,
+  ): Promise<AgentView> {
     let last: AgentView | undefined;
     const seen = async (): Promise<AgentView | undefined> => {
       last = await this.agent(agentId).catch(() => undefined);
@@ -143,7 +162,8 @@ export class TestDaemon {
 
   /** Ends everything that this daemon ever started, whatever state it is in. */
   async end(): Promise<void> {
-    if (this.process && this.process.exitCode === null && this.process.signalCode === null) await this.signal('SIGKILL');
+    if (this.process && this.process.exitCode === null && this.process.signalCode === null)
+      await this.signal('SIGKILL');
     const held = await this.custody().catch(() => undefined);
     if (held) {
       killQuietly(held.pid);

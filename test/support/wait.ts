@@ -8,11 +8,14 @@ export interface UntilOptions {
 }
 
 /** Polls until the condition gives something truthy and returns that; rejects after the deadline. Never a bare sleep. */
-export async function until<T>(condition: () => T | Promise<T>, { deadlineMs = 10_000, what }: UntilOptions): Promise<NonNullable<T>> {
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  { deadlineMs = 10_000, what }: UntilOptions,
+): Promise<NonNullable<T>> {
   const end = performance.now() + deadlineMs;
   for (;;) {
     const value = await condition();
-    if (value) return value as NonNullable<T>;
+    if (value) return value;
     if (performance.now() > end) throw new Error(`Waited ${deadlineMs} ms in vain for ${what}`);
     await pause(5);
   }
