@@ -1,0 +1,74 @@
+/** An incarnation has ended: was it a failure, and what follows? */
+import type { AgentState, Clock, Rules, Step } from '../agent-state.ts';
+import type { ExitRecord } from '../custody.ts';
+import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
+import { afterRun, decide, judge, opensIncident, withFailure, type RestartPolicy } from '../restart-policy.ts';
+import { cancelSleep, failStop, resolveIncident, run, settle, stay, withIncident } from './steps.ts';
+
+export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
+  if (exit.generation <= state.handled) return stay(state);
+  // Before the rules are known nothing can be judged; the admission that is under way brings this exit again.
+  if (state.rules === null) return stay(state);
+  const next: AgentState = {
+    ...state,
+    handled: exit.generation,
+    generation: Math.max(state.generation, exit.generation),
+    lastExit: exit,
+    reason: describeExit(exit),
+  };
+  if (next.desired !== 'running') return settle(next, cancelSleep(state));
+  return afterExit(next, state.rules, exit, clock);
+}
+
+function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Clock): Step {
+  const policy = rules.restart;
+  const judgement = judge(policy, exit);
+  const rested = rest(before, policy, exit);
+  const state = judgement.kind === 'failure' ? charge(rested.state, policy, clock) : rested.state;
+  const { commands } = rested;
+  const decision = decide(policy, judgement, state.failures, clock.random01);
+  switch (decision.kind) {
+    case 'complete':
+      return { state: { ...state, phase: { kind: 'completed' } }, commands };
+    case 'give-up': {
+      const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
+      const disabled: AgentState = { ...state, phase: { kind: 'disabled' }, reason };
+      const giveUp = decision.then === 'fail-stop' ? failStop : withIncident;
+      return giveUp(disabled, reason, commands);
+    }
+    case 'restart': {
+      if (judgement.kind === 'excused') return run(state, `started again: ${describeExit(exit)}`, commands);
+      const waiting = backoff({ ...state, restarts: state.restarts + 1 }, exit, decision.delayMs, clock);
+      const all = [...commands, ...waiting.commands];
+      if (judgement.kind === 'success' || !opensIncident(policy, state.failures)) return { ...waiting, commands: all };
+      return withIncident(waiting.state, `${state.failures.consecutive} failures in a row; ${describeExit(exit)}`, all);
+    }
+  }
+}
+
+/** A run that was stable ends the failing episode before it, and its incident. */
+function rest(state: AgentState, policy: RestartPolicy, exit: ExitRecord): Step {
+  const failures = afterRun(state.failures, policy, exit.ran_ms);
+  if (failures.consecutive === state.failures.consecutive) return stay(state);
+  return {
+    state: { ...state, failures, episode: { ...state.episode, incident: false } },
+    commands: resolveIncident(state, 'the agent has run stably again'),
+  };
+}
+
+/** One failure more. The first in a row begins an episode. */
+function charge(state: AgentState, policy: RestartPolicy, clock: Clock): AgentState {
+  const failures = withFailure(state.failures, policy, clock.nowMs);
+  const begins = failures.consecutive === 1;
+  const episode = begins ? { number: state.episode.number + 1, incident: false } : state.episode;
+  return { ...state, failures, episode };
+}
+
+function backoff(state: AgentState, exit: ExitRecord, delayMs: number, clock: Clock): Step {
+  if (delayMs === 0) return run(state, describeRestart(exit, state.restarts));
+  const reason = describeBackoff(exit, state.restarts, delayMs);
+  return {
+    state: { ...state, phase: { kind: 'backoff', untilMs: clock.nowMs + delayMs }, reason },
+    commands: [{ kind: 'sleep', delayMs }],
+  };
+}

@@ -1,0 +1,47 @@
+/** Brings a life in line with what the custodian holds. */
+import type { AgentState, Clock, Step } from '../agent-state.ts';
+import type { Custody } from '../custody.ts';
+import { ended } from './ends.ts';
+import { cancelSleep, run, settle, stay, stopProcess } from './steps.ts';
+
+/**
+ * Brings the life in line with what the custodian holds.
+ * live → that incarnation is taken over; an end not consumed yet → it is; nothing → the next goes above the fence.
+ */
+export function reconcile(state: AgentState, custody: Custody, clock: Clock): Step {
+  const { live, last_exit: exit, fence } = custody;
+  if (live && live.generation > state.handled) return adopt(state, live.generation);
+  if (live) return stay(state); // old news: the end of that incarnation has been dealt with
+  if (exit && exit.generation > state.handled) return ended(state, exit, clock);
+  if (state.phase.kind === 'live' && fence >= state.generation) {
+    // It was asked for, it is not there, and nobody knows of an end: it will never start. Not the agent's fault.
+    return run({ ...state, handled: fence, generation: fence }, `started again: generation ${fence} is superseded`);
+  }
+  const beyond =
+    state.phase.kind === 'live' || state.phase.kind === 'stopping'
+      ? state.generation
+      : Math.max(state.generation, fence);
+  return stay({ ...state, generation: beyond });
+}
+
+function adopt(state: AgentState, generation: number): Step {
+  const same = generation === state.generation;
+  const next: AgentState = { ...state, generation, handled: Math.max(state.handled, generation - 1) };
+  if (state.desired !== 'running' || (state.phase.kind === 'stopping' && same)) {
+    if (state.phase.kind === 'stopping' && same) return stay(next);
+    return stopProcess(next, `stopping generation ${generation}, which should not run`, undefined, cancelSleep(state));
+  }
+  if (state.phase.kind === 'live' && same) return stay(next);
+  return {
+    state: { ...next, phase: { kind: 'live' }, reason: `adopted generation ${generation}` },
+    commands: [...cancelSleep(state), { kind: 'run', generation }],
+  };
+}
+
+export function stopSettled(state: AgentState, generation: number, custody: Custody, clock: Clock): Step {
+  const known = reconcile(state, custody, clock);
+  const waiting = known.state.phase.kind === 'stopping' && known.state.generation === generation;
+  if (!waiting || custody.live) return known;
+  // Nothing lives and there is no exit to consume: the incarnation had not started, and the fence keeps it so.
+  return settle({ ...known.state, handled: Math.max(known.state.handled, generation) }, known.commands);
+}

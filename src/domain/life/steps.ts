@@ -1,0 +1,80 @@
+/** The steps that several events share. */
+import type { AgentCommand, AgentState, Outcome, Step } from '../agent-state.ts';
+import { NO_FAILURES } from '../restart-policy.ts';
+import { DEFAULT_STOP, type StopPolicy } from '../stop-policy.ts';
+
+export const admit = (state: AgentState): AgentCommand => ({ kind: 'admit', admission: state.admission.number });
+
+export function readmit(state: AgentState, reason: string, before: AgentCommand[] = []): Step {
+  const next = { ...state, reason, admission: { number: state.admission.number + 1, pending: true } };
+  return { state: next, commands: [...before, admit(next)] };
+}
+
+export const stay = (state: AgentState): Step => ({ state, commands: [] });
+
+export const stopPolicy = (state: AgentState): StopPolicy => state.rules?.stop ?? DEFAULT_STOP;
+
+export const cancelSleep = (state: AgentState): AgentCommand[] =>
+  state.phase.kind === 'backoff' ? [{ kind: 'cancel-sleep' }] : [];
+
+export function close(state: AgentState, outcome: Outcome): Step {
+  const reason = outcome.kind === 'failed' ? outcome.message : state.reason;
+  return { state: { ...state, phase: { kind: 'closed', outcome }, reason }, commands: [] };
+}
+
+export function run(state: AgentState, reason: string, before: AgentCommand[] = []): Step {
+  const generation = Math.max(state.generation, state.handled) + 1;
+  return {
+    state: { ...state, generation, phase: { kind: 'live' }, reason },
+    commands: [...before, { kind: 'run', generation }],
+  };
+}
+
+export function stopProcess(state: AgentState, reason: string, graceMs?: number, before: AgentCommand[] = []): Step {
+  const stop = graceMs === undefined ? stopPolicy(state) : { ...stopPolicy(state), graceMs };
+  return {
+    state: { ...state, phase: { kind: 'stopping' }, reason },
+    commands: [...before, { kind: 'stop', generation: state.generation, stop }],
+  };
+}
+
+/** Nothing lives: the agent goes where it is wanted. */
+export function settle(state: AgentState, commands: AgentCommand[]): Step {
+  switch (state.desired) {
+    case 'deleted': {
+      const closed = close(state, { kind: 'deleted' });
+      return { state: closed.state, commands };
+    }
+    case 'stopped':
+      return { state: { ...state, phase: { kind: 'stopped' } }, commands };
+    case 'running':
+      return run(state, state.reason, commands);
+  }
+}
+
+export function withIncident(state: AgentState, summary: string, commands: AgentCommand[]): Step {
+  const kind = state.episode.incident ? 'update-incident' : 'open-incident';
+  const episode = state.episode.incident
+    ? state.episode
+    : { number: Math.max(1, state.episode.number), incident: true };
+  return { state: { ...state, episode }, commands: [...commands, { kind, episode: episode.number, summary }] };
+}
+
+export function resolveIncident(state: AgentState, summary: string): AgentCommand[] {
+  return state.episode.incident ? [{ kind: 'resolve-incident', episode: state.episode.number, summary }] : [];
+}
+
+export function failStop(state: AgentState, reason: string, commands: AgentCommand[] = []): Step {
+  const known = withIncident(state, reason, commands);
+  return { state: known.state, commands: [...known.commands, { kind: 'fail-stop', reason }] };
+}
+
+/** An operator's start or restart forgives: counters and episode begin anew. */
+export function fresh(state: AgentState): Pick<AgentState, 'desired' | 'failures' | 'restarts' | 'episode'> {
+  return {
+    desired: 'running',
+    failures: NO_FAILURES,
+    restarts: 0,
+    episode: { number: state.episode.number, incident: false },
+  };
+}
