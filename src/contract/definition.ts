@@ -24,12 +24,11 @@ export interface Launch {
   may: { start: string[] };
 }
 
-/** The answer of `resolveTemplate`: the definition, and what the custodian of the answering host holds. */
-export interface Admission {
-  host: string;
-  definition: Definition;
-  custody: Custody;
-}
+/** The answer of `resolveTemplate`: the definition or why there is none, and what the custodian of that host holds. */
+export type Admission = { host: string; custody: Custody } & (
+  | { kind: 'admitted'; definition: Definition }
+  | { kind: 'refused'; code: string; message: string }
+);
 
 /** How a run ended, as `runProcess` is completed with it. */
 export type Verdict =

@@ -68,7 +68,7 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
         ? admitted(state, event.rules, event.custody, clock)
         : stay(state);
     case 'refused':
-      return event.admission === state.admission.number ? refused(state, event.code, event.message) : stay(state);
+      return event.admission === state.admission.number ? refused(state, event, event.custody, clock) : stay(state);
     case 'ended':
       return ended(state, event.exit, clock);
     case 'superseded':

@@ -67,7 +67,7 @@ export type AgentSnapshot = Pick<
 export type AgentEvent =
   | { kind: 'admitted'; admission: number; rules: Rules; custody: Custody }
   /** The input or its template is not acceptable. */
-  | { kind: 'refused'; admission: number; code: string; message: string }
+  | { kind: 'refused'; admission: number; code: string; message: string; custody: Custody }
   | { kind: 'ended'; exit: ExitRecord }
   /** The custodian will not start this generation: something else is or was there. */
   | { kind: 'superseded'; generation: number; custody: Custody }

@@ -7,6 +7,7 @@
 import { ApplicationFailure, CancellationScope, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { AgentInput } from '../contract/agent-input.ts';
 import { workflowIdOf } from '../contract/names.ts';
+import { AGENT_ID_PATTERN, isAgentId } from '../domain/ids.ts';
 import { birth, resume, step } from '../domain/agent-reducer.ts';
 import { Effects } from './effects.ts';
 import { registerHandlers } from './handlers.ts';
@@ -59,8 +60,9 @@ export async function agent(input: AgentInput, carried?: Life): Promise<void> {
 
 function checkId(input: AgentInput | undefined, workflowId: string): string {
   const agentId: unknown = input?.agent_id;
-  if (typeof agentId !== 'string') {
-    throw ApplicationFailure.nonRetryable('The input must be an object with an agent_id', 'INVALID_REQUEST');
+  if (!isAgentId(agentId)) {
+    const message = `The input must be an object with an agent_id of ${AGENT_ID_PATTERN.source}, got ${JSON.stringify(agentId)}`;
+    throw ApplicationFailure.nonRetryable(message, 'INVALID_REQUEST');
   }
   if (workflowId !== workflowIdOf(agentId)) {
     const message = `The workflow id is ${workflowId}, but the agent ${agentId} lives in ${workflowIdOf(agentId)}`;

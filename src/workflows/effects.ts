@@ -101,13 +101,17 @@ export class Effects {
     });
     try {
       const answer = await resolveTemplate({ input: this.life.input });
-      if (admission === this.life.state.admission.number) {
-        this.life.definition = answer.definition;
-        this.life.host = answer.host;
+      const { custody } = answer;
+      this.life.host = answer.host;
+      if (answer.kind === 'refused') {
+        return { kind: 'refused', admission, code: answer.code, message: answer.message, custody };
       }
-      return { kind: 'admitted', admission, rules: answer.definition.rules, custody: answer.custody };
+      if (admission === this.life.state.admission.number) this.life.definition = answer.definition;
+      return { kind: 'admitted', admission, rules: answer.definition.rules, custody };
     } catch (error) {
-      return { kind: 'refused', admission, ...failureOf(error) };
+      log.warn('an admission broke off; asking again', { agent_id: this.agentId, error: String(error) });
+      await sleep(AGAIN);
+      return this.admit(admission);
     }
   }
 

@@ -8,6 +8,7 @@ const domains = Object.keys(BUILT_IN_FAULT_DOMAINS) as BuiltInFaultDomain[];
 type Move = (world: World) => void;
 const moves: Record<string, fc.Arbitrary<Move>> = {
   admit: fc.constant((w) => w.admit()),
+  refuse: fc.constant((w) => w.refuse()),
   execute: fc.constant((w) => [...w.runs].forEach((g) => w.execute(g))),
   executeAgain: fc.nat(8).map((g) => (w) => w.spawned.some((s) => s.generation === g) && w.execute(g, true)),
   exit: fc.constantFrom(0, 1, 7).map((code) => (w) => w.exit(code)),

@@ -85,6 +85,15 @@ export class World {
     }
   }
 
+  /** The input or its template turns out to be unusable. */
+  refuse(): void {
+    for (const admission of this.admissions) {
+      this.admissions.delete(admission);
+      const refusal = { code: 'TEMPLATE_NOT_FOUND', message: 'no such template' };
+      this.send({ kind: 'refused', admission, ...refusal, custody: this.custody() });
+    }
+  }
+
   /** The host gets a `runProcess`; it may get one for the same generation again later. */
   execute(generation: number, again = false): void {
     if (!again) this.runs.delete(generation);

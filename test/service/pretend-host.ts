@@ -52,10 +52,12 @@ export class PretendHost {
     return {
       admission: {
         resolveTemplate: async ({ input }) => {
+          const known = { host: HOST, custody: this.#custodyOf(input.agent_id) };
           try {
-            return { host: HOST, definition: this.admit(input), custody: this.#custodyOf(input.agent_id) };
+            return { kind: 'admitted', ...known, definition: this.admit(input) };
           } catch (error) {
-            throw ApplicationFailure.nonRetryable((error as Error).message, (error as CodedError).code);
+            const { code, message } = error as CodedError;
+            return { kind: 'refused', ...known, code, message };
           }
         },
       },

@@ -1,8 +1,8 @@
 /** An admission brings the rules of an agent (its input and template, resolved), and what the custodian holds. */
-import type { AgentState, Clock, Rules, Step } from '../agent-state.ts';
+import type { AgentCommand, AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
 import { reconcile } from './reconcile.ts';
-import { close, failStop, fresh, settle, stay, stopProcess, withIncident } from './steps.ts';
+import { cancelSleep, close, failStop, fresh, settle, stay, stopProcess, withIncident } from './steps.ts';
 
 export function admitted(before: AgentState, rules: Rules, custody: Custody, clock: Clock): Step {
   const changed = before.rules !== null && before.rules.launchDigest !== rules.launchDigest;
@@ -16,25 +16,40 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
       if (!changed) return reconcile(state, custody, clock);
       return stopProcess({ ...state, ...fresh(state) }, 'restarting: its definition has changed');
     case 'completed':
-    case 'disabled':
-      if (custody.live || changed) {
-        const known = reconcile({ ...state, ...fresh(state) }, custody, clock);
-        return known.state.phase.kind === state.phase.kind ? settle(known.state, known.commands) : known;
-      }
-      return stay(state);
+    case 'disabled': {
+      // At rest, it stays at rest; unless its process lives after all, or its definition is another now.
+      if (!custody.live && (!changed || state.desired !== 'running')) return stay(state);
+      const known = reconcile({ ...state, ...fresh(state), desired: state.desired }, custody, clock);
+      return known.state.phase.kind === state.phase.kind ? settle(known.state, known.commands) : known;
+    }
     default:
       return reconcile(state, custody, clock);
   }
 }
 
-export function refused(state: AgentState, code: string, message: string): Step {
-  const next: AgentState = { ...state, admission: { ...state.admission, pending: false } };
-  if (state.desired === 'deleted') return close(next, { kind: 'deleted' });
-  // A process that runs is not ended by a definition that does not parse.
-  if (next.phase.kind === 'live' || next.phase.kind === 'stopping') {
-    return stay({ ...next, reason: `keeps its definition: ${message}` });
+export function refused(
+  before: AgentState,
+  refusal: { code: string; message: string },
+  custody: Custody,
+  clock: Clock,
+): Step {
+  const state: AgentState = { ...before, admission: { ...before.admission, pending: false } };
+  const isAsked = state.phase.kind === 'live' || state.phase.kind === 'stopping';
+  // A process that runs is not ended by a definition that cannot be used.
+  if (custody.live || (isAsked && state.rules !== null)) {
+    const known = reconcile(state, custody, clock);
+    return { ...known, state: { ...known.state, reason: `keeps its definition: ${refusal.message}` } };
   }
-  return unstartable(next, code, message);
+  const seen = acknowledge(state, custody);
+  if (seen.desired !== 'running') return settle(seen, cancelSleep(state));
+  return unstartable(seen, refusal.code, refusal.message, cancelSleep(state));
+}
+
+/** Takes note of an end that cannot be judged, because there are no rules to judge it by. */
+function acknowledge(state: AgentState, { last_exit: exit }: Custody): AgentState {
+  if (!exit || exit.generation <= state.handled) return state;
+  const generation = Math.max(state.generation, exit.generation);
+  return { ...state, generation, handled: exit.generation, lastExit: exit };
 }
 
 export function spawnFailed(state: AgentState, code: string, message: string): Step {
@@ -44,10 +59,10 @@ export function spawnFailed(state: AgentState, code: string, message: string): S
 }
 
 /** It cannot start, and trying again would change nothing. */
-function unstartable(state: AgentState, code: string, message: string): Step {
+function unstartable(state: AgentState, code: string, message: string, before: AgentCommand[] = []): Step {
   if (!state.keepOnFailure && state.lastExit === null) return close(state, { kind: 'failed', code, message });
   const reason = `gave up: ${message}`;
   const next: AgentState = { ...state, phase: { kind: 'disabled' }, reason };
-  if (state.rules?.restart.onGiveUp === 'fail-stop') return failStop(next, message);
-  return withIncident(next, reason, []);
+  if (state.rules?.restart.onGiveUp === 'fail-stop') return failStop(next, message, before);
+  return withIncident(next, reason, before);
 }

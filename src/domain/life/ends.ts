@@ -3,12 +3,12 @@ import type { AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { ExitRecord } from '../custody.ts';
 import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
 import { afterRun, decide, judge, opensIncident, withFailure, type RestartPolicy } from '../restart-policy.ts';
-import { cancelSleep, failStop, resolveIncident, run, settle, stay, withIncident } from './steps.ts';
+import { cancelSleep, failStop, readmit, resolveIncident, run, settle, stay, withIncident } from './steps.ts';
 
 export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
   if (exit.generation <= state.handled) return stay(state);
-  // Before the rules are known nothing can be judged; the admission that is under way brings this exit again.
-  if (state.rules === null) return stay(state);
+  // Without rules nothing can be judged; an admission brings them, and this exit again.
+  if (state.rules === null) return state.admission.pending ? stay(state) : readmit(unruled(state), describeExit(exit));
   const next: AgentState = {
     ...state,
     handled: exit.generation,
@@ -19,6 +19,8 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
   if (next.desired !== 'running') return settle(next, cancelSleep(state));
   return afterExit(next, state.rules, exit, clock);
 }
+
+const unruled = (state: AgentState): AgentState => ({ ...state, phase: { kind: 'admitting' } });
 
 function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Clock): Step {
   const policy = rules.restart;
