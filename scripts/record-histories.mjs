@@ -1,0 +1,99 @@
+// Records the histories that `test/workflows/replay.test.ts` replays: real lives, through a real daemon and the embedded
+// Temporal. Run it when the workflow has deliberately changed its commands (with a new patch marker), never to make a
+// failing replay pass: what cannot be replayed would strand the agents of every user who upgrades.
+//
+//   npm run build && node scripts/record-histories.mjs
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const OUT = path.join(ROOT, 'test', 'histories');
+const VERSION = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).version;
+
+const dir = mkdtempSync(path.join(os.tmpdir(), 'openstarry-record-'));
+mkdirSync(path.join(dir, 'templates'));
+writeFileSync(path.join(dir, 'templates', 'T.json'), JSON.stringify({ id: 'T', command: ['sleep', '3600'] }));
+writeFileSync(
+  path.join(dir, 'openstarry.yaml'),
+  JSON.stringify({
+    version: 1,
+    design_layer: { path: './templates' },
+    defaults: { backoff: { initial: '50ms' }, stop: { grace: '1s' } },
+    ports: { api: 0, health: 0, metrics: 0, temporal: 0, ui: 0 },
+  }),
+);
+const daemon = spawn(
+  process.execPath,
+  [path.join(ROOT, 'dist/cli/main.js'), 'start', '--config', path.join(dir, 'openstarry.yaml')],
+  {
+    env: { ...process.env, OPENSTARRY_HOME: path.join(dir, 'home') },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
+let said = '';
+daemon.stdout.on('data', (chunk) => (said += chunk));
+const until = async (condition) => {
+  for (const end = Date.now() + 30_000; Date.now() < end; await delay(20)) {
+    const value = await condition();
+    if (value) return value;
+  }
+  throw new Error(`Waited in vain; the daemon said:\n${said}`);
+};
+
+try {
+  await until(() => said.includes('runs (pid'));
+  const state = path.join(dir, 'home', 'orchestrator');
+  const { ports } = JSON.parse(readFileSync(path.join(state, 'daemon.json'), 'utf8'));
+  const token = readFileSync(path.join(state, 'token'), 'utf8').trim();
+  const call = async (method, route, body) => {
+    const response = await fetch(`http://127.0.0.1:${ports.api}${route}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    return response.json();
+  };
+  const agent = (id) => call('GET', `/agents/${id}`);
+  const generation = (id, n) =>
+    until(async () => {
+      const view = await agent(id);
+      return view.generation === n && view.state === 'running' ? view : undefined;
+    });
+
+  await call('POST', '/agents', { agent_id: 'crashing', template_id: 'T' });
+  for (const n of [1, 2, 3, 4]) process.kill((await generation('crashing', n)).pid, 'SIGKILL');
+  await until(async () => (await agent('crashing')).state === 'disabled');
+  await call('POST', '/agents/crashing/start');
+  await generation('crashing', 5);
+
+  await call('POST', '/agents', { agent_id: 'commanded', template_id: 'T' });
+  await call('POST', '/agents/commanded/restart');
+  await call('POST', '/agents/commanded/stop');
+  await call('POST', '/agents/commanded/start');
+  await call('POST', '/agents/commanded/signal', { name: 'SIGCONT' });
+  await call('DELETE', '/agents/commanded');
+
+  await call('POST', '/agents', { agent_id: 'finite', command: ['true'] });
+  await until(async () => (await agent('finite')).state === 'completed');
+
+  await call('POST', '/agents', { agent_id: 'impossible', command: ['/no/such/program'] });
+
+  const { findTemporal } = await import('../dist/daemon/temporal-binary.js');
+  const cli = (await findTemporal()).path;
+  mkdirSync(OUT, { recursive: true });
+  for (const id of ['crashing', 'commanded', 'finite', 'impossible']) {
+    const args = ['workflow', 'show', '--workflow-id', `agent/${id}`, '-o', 'json'];
+    const text = execFileSync(cli, [...args, '--address', `127.0.0.1:${ports.temporal}`], { encoding: 'utf8' });
+    const file = path.join(OUT, `${id}_${VERSION}.json`);
+    writeFileSync(file, `${JSON.stringify(JSON.parse(text))}\n`);
+    process.stdout.write(`${path.relative(ROOT, file)}: ${JSON.parse(text).events.length} events\n`);
+  }
+} finally {
+  daemon.kill('SIGINT');
+  await new Promise((resolve) => daemon.once('exit', resolve));
+  rmSync(dir, { recursive: true, force: true });
+}

@@ -1,0 +1,17 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Worker } from '@temporalio/worker';
+import { describe, inject, it } from 'vitest';
+
+const HISTORIES = path.join(import.meta.dirname, '..', 'histories');
+
+/** A workflow that cannot be replayed would leave every running agent without its workflow after an upgrade. */
+describe('recorded histories', () => {
+  it.each(readdirSync(HISTORIES))('%s replays on the workflow code as it is now', async (file) => {
+    const codePath = inject('workflowBundle');
+    if (codePath === undefined) throw new Error('dist/workflow-bundle.js is missing: the build failed');
+    const history: unknown = JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8'));
+    const agentId = file.split('_')[0];
+    await Worker.runReplayHistory({ workflowBundle: { codePath } }, history, `agent/${agentId}`);
+  });
+});
