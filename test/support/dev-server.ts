@@ -23,6 +23,8 @@ export interface DevServerOptions {
   /** 0: any free one. */
   port?: number;
   searchAttributes?: readonly string[];
+  /** Further arguments of `temporal server start-dev`. */
+  extraArgs?: readonly string[];
 }
 
 /** Starts a Temporal server as the daemon would, as a child of the test. For tests that kill it, and once for all others. */
@@ -37,7 +39,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
     searchAttributes: options.searchAttributes ?? SEARCH_ATTRIBUTES,
     logLevel: 'error',
   });
-  const child = spawn(options.cli, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(options.cli, [...args, ...(options.extraArgs ?? [])], { stdio: ['ignore', 'ignore', 'inherit'] });
   const killAtExit = (): void => void child.kill('SIGKILL');
   process.on('exit', killAtExit);
   const stop = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
