@@ -40,7 +40,8 @@ export const ERRORS = {
     false,
     'Put <template_id>.yaml or .json into the design layer folder named in the message',
   ),
-  ROUTE_NOT_FOUND: row(404, 3, false, 'See the README for the routes that exist'),
+  ROUTE_NOT_FOUND: row(404, 3, false, 'See `GET /docs` or `GET /openapi.json` for the routes that exist'),
+  METHOD_NOT_ALLOWED: row(405, 2, false, 'Use one of the methods in the Allow header'),
   AGENT_EXISTS: row(409, 5, false, 'Choose another agent_id, or DELETE the existing agent first'),
   STALE_INCARNATION: row(
     409,
@@ -71,6 +72,12 @@ export const ERRORS = {
     'The signature does not match the fields; start the agent through the API or the configuration',
   ),
   ID_MISMATCH: row(422, 2, false, 'Give the workflow the id agent/<agent_id>'),
+  IDEMPOTENCY_KEY_REUSED: row(
+    422,
+    2,
+    false,
+    'Send a new Idempotency-Key with a new request, or the very same request with the same key',
+  ),
   RATE_LIMITED: row(429, 7, true, 'Wait as long as the Retry-After header says'),
   // what went wrong on our side
   INTERNAL: row(
@@ -81,6 +88,13 @@ export const ERRORS = {
   ),
   TEMPORAL_UNAVAILABLE: row(503, 7, true, 'The agents run on; try again when Temporal is back (see /healthz)'),
   CUSTODIAN_UNAVAILABLE: row(503, 7, true, 'The agents run on; the daemon is starting their custodian again'),
+  DESIGN_LAYER_UNAVAILABLE: row(
+    503,
+    7,
+    true,
+    'Bring the Agent Design Layer back, or correct `design_layer` in the configuration; a template that was fetched once is kept',
+  ),
+  NOT_READY: row(503, 7, true, 'The daemon is starting; try again in a moment'),
   SHUTTING_DOWN: row(503, 7, true, 'The daemon is going down; try again after its next start'),
   STORAGE_FULL: row(507, 7, true, 'Free some space on the disk of the state directory'),
   // the daemon and its command line
@@ -90,7 +104,7 @@ export const ERRORS = {
     409,
     2,
     false,
-    'Start with the recorded file, or use another state directory with OPENSTARRY_HOME',
+    'Start with the recorded file, use another state directory with OPENSTARRY_HOME, or let this file take over with --switch-config',
   ),
   DAEMON_RUNNING: row(
     409,
