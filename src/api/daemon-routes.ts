@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { DaemonView } from '../contract/daemon-view.ts';
+import type { ReloadView } from '../contract/reload-view.ts';
 import { strict } from '../schema/problem.ts';
 import { checkAdmin } from './agent-routes.ts';
 import type { ApiDeps } from './deps.ts';
@@ -19,6 +20,12 @@ export function daemonRoutes({ orchestrator, daemon, fleet, temporal }: ApiDeps)
         agents: countAgents(await orchestrator.list(callOf(request))),
         critical_down: fleet.criticalDown(),
       };
+    });
+
+    const reload = { querystring: strict({ dry_run: flag }), body: noBody };
+    app.post('/reload', { schema: reload }, async (request): Promise<ReloadView> => {
+      checkAdmin(request, 'reload the configuration');
+      return daemon.reload({ dryRun: request.query.dry_run });
     });
 
     const schema = { querystring: strict({ keep_agents: flag }), body: noBody };

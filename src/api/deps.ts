@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { DaemonFacts } from '../contract/daemon-view.ts';
+import type { ReloadView } from '../contract/reload-view.ts';
 import type { AgentCaller } from '../service/caller.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
@@ -37,6 +38,8 @@ export interface DaemonControl {
   facts(): DaemonFacts;
   /** Called once the request for it has been answered. Returns at once; the process ends when all is down. */
   shutdown(options: { keepAgents: boolean }): void;
+  /** Reads the configuration file again. @throws CodedError CONFIG_INVALID, …: then nothing has been changed */
+  reload(options: { dryRun: boolean }): Promise<ReloadView>;
 }
 
 /** The live table of the host. Read at every probe: neither a database nor Temporal may stand behind it. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import colors from 'picocolors';
 import type { DaemonView } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
+import { describeReload, type ReloadView } from '../contract/reload-view.ts';
 import { describeMs } from '../domain/restart-policy.ts';
 import type { DaemonClient } from './daemon-client.ts';
 import { print, since } from './output.ts';
@@ -23,11 +24,13 @@ export function addDaemonCommands(program: Command): void {
     .description('run the daemon in the foreground, until Ctrl-C')
     .option('--config <file>', 'configuration file; without it ./openstarry.yaml, or else the quickstart')
     .option('--clear-failstop', 'start although a critical agent has stopped everything the last time')
-    .action(async (options: { config?: string; clearFailstop?: boolean }) => {
+    .option('--switch-config', 'let this configuration file take over the agents of the one that was used before')
+    .action(async (options: { config?: string; clearFailstop?: boolean; switchConfig?: boolean }) => {
       const { main } = await import('../daemon/main.ts');
       await main({
         ...(options.config === undefined ? {} : { configFile: options.config }),
         ...(options.clearFailstop === undefined ? {} : { clearFailstop: options.clearFailstop }),
+        ...(options.switchConfig === undefined ? {} : { switchConfig: options.switchConfig }),
       });
     });
 
@@ -46,6 +49,16 @@ export function addDaemonCommands(program: Command): void {
       });
       await untilGone(daemon, mark, timeoutMs);
       print(json, answer, () => stoppedText(answer));
+    });
+
+  program
+    .command('reload')
+    .description('read the configuration again: start what is new, restart only what has changed, delete what is gone')
+    .option('--dry-run', 'only show the difference')
+    .action(async (options: { dryRun?: boolean }, command: Command) => {
+      const { json, daemon } = contextOf(command);
+      const view = await daemon.json<ReloadView>('POST', '/reload', { query: { dry_run: options.dryRun ?? false } });
+      print(json, view, () => describeReload(view));
     });
 
   program

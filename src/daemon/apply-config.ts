@@ -1,18 +1,16 @@
-import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { LoadedConfig } from '../config/config.ts';
-import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
-import type { Accepted, CommandArgs } from '../contract/messages.ts';
-import { ORCHESTRATOR_QUEUE, WORKFLOW_TYPE, workflowIdOf } from '../contract/names.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
-import { canonicalJson } from '../trust/canonical-json.ts';
+import type { AgentChanges } from './agent-changes.ts';
+import { originOf, planConfig } from './config-plan.ts';
 
 export interface ApplyConfigOptions {
   config: LoadedConfig;
+  /** Whether this file may take over the agents of another one. */
+  switchConfig: boolean;
   roster: Roster;
-  client: Client;
-  sign: (input: AgentInput) => AgentInput;
+  changes: AgentChanges;
   log: Logger;
   say: (line: string) => void;
 }
@@ -23,70 +21,57 @@ const CONFIG_FILE_FACT = 'config_file';
 const MASTER_FIRST_MS = 10_000;
 
 /**
- * Brings the agents of the configuration file into being: adds what is missing, tells what has changed, removes nothing.
- * The Master Agent comes first.
+ * Brings the agents of the configuration file into being: adds what is missing, tells what has changed, removes nothing,
+ * unless it takes over from another file. The Master Agent comes first.
  * @throws CodedError CONFIG_OTHER_FILE if the agents in this state directory come from another file
  */
 export async function applyConfig(options: ApplyConfigOptions): Promise<void> {
-  const { config, roster } = options;
-  await refuseOtherFile(options);
+  const { config, roster, changes, log, say } = options;
+  const rows = await roster.list();
+  const takenOver = await takenOverFile(options, rows);
+  if (takenOver === undefined) await roster.setFact(CONFIG_FILE_FACT, config.file);
+  const plan = planConfig(config, rows, takenOver);
+  for (const { agent_id, reason } of plan.skipped) log.warn({ agent_id, reason }, 'the file does not touch an agent');
+
+  const isMaster = (agentId: string): boolean => agentId === config.master;
+  const apply = async (wanted: (agentId: string) => boolean): Promise<void> => {
+    await Promise.all([
+      ...plan.added.filter((input) => wanted(input.agent_id)).map((input) => changes.add(input)),
+      ...plan.changed
+        .filter(({ row }) => wanted(row.agent_id))
+        .map(async ({ input, row, fields }) => {
+          await changes.configure(input, row);
+          log.info({ agent_id: row.agent_id, fields }, 'the definition in the file has changed');
+        }),
+    ]);
+  };
+  await apply(isMaster);
+  if (config.master !== null && config.agents.length > 1) await untilUp(roster, config.master);
+  await apply((agentId) => !isMaster(agentId));
+
+  if (takenOver === undefined) return;
+  await Promise.all(plan.removed.map((row) => changes.remove(row.agent_id)));
   await roster.setFact(CONFIG_FILE_FACT, config.file);
-  const [master, ...others] = config.agents;
-  if (!master) return;
-  await applyAgent(options, master);
-  if (others.length > 0 && config.master !== null) await untilUp(roster, master.agent_id);
-  await Promise.all(others.map((agent) => applyAgent(options, agent)));
+  const gone = plan.removed.length === 0 ? '' : `; deleted: ${plan.removed.map((row) => row.agent_id).join(', ')}`;
+  say(`The agents of ${takenOver} now follow ${config.file}${gone}`);
 }
 
-async function refuseOtherFile({ config, roster }: ApplyConfigOptions): Promise<void> {
+/**
+ * The file whose agents this one takes over, if it is another.
+ * @throws CodedError CONFIG_OTHER_FILE if it may not
+ */
+export async function takenOverFile(
+  { config, roster, switchConfig }: Pick<ApplyConfigOptions, 'config' | 'roster' | 'switchConfig'>,
+  rows: RosterRow[],
+): Promise<string | undefined> {
   const recorded = await roster.getFact(CONFIG_FILE_FACT);
-  if (recorded === undefined || recorded === config.file) return;
-  const kept = (await roster.list()).filter((row) => row.decision.input.origin === `file ${recorded}`);
-  if (kept.length === 0) return;
+  if (recorded === undefined || recorded === config.file) return undefined;
+  const kept = rows.filter((row) => row.decision.input.origin === originOf(recorded));
+  if (kept.length === 0) return undefined;
+  if (switchConfig) return recorded;
   const names = kept.map((row) => row.agent_id).join(', ');
   const message = `This state directory holds agents of ${recorded} (${names}), and the configuration is ${config.file}`;
   throw new CodedError('CONFIG_OTHER_FILE', message, { recorded, given: config.file });
-}
-
-async function applyAgent({ roster, client, sign, log }: ApplyConfigOptions, input: AgentInput): Promise<void> {
-  const agentId = input.agent_id;
-  const row = await roster.get(agentId);
-  const signed = sign(input);
-  if (!row) return startLife(client, signed);
-  const known = row.decision.input;
-  if (known.origin !== input.origin) {
-    log.warn(
-      { agent_id: agentId, origin: known.origin },
-      'an agent of this name exists from elsewhere; the file does not touch it',
-    );
-    return;
-  }
-  if (isSame(known, input)) return;
-  const args: CommandArgs['configure'] = { spec: signed };
-  await client.workflow
-    .getHandle(workflowIdOf(agentId))
-    .executeUpdate<Accepted, [CommandArgs['configure']]>('configure', { args: [args] });
-  log.info({ agent_id: agentId }, 'the definition in the file has changed');
-}
-
-async function startLife(client: Client, input: AgentInput): Promise<void> {
-  try {
-    await client.workflow.start(WORKFLOW_TYPE, {
-      workflowId: workflowIdOf(input.agent_id),
-      taskQueue: ORCHESTRATOR_QUEUE,
-      args: [input],
-      staticSummary: (input.template_id ?? input.command?.join(' ') ?? 'agent').slice(0, 130),
-    });
-  } catch (error) {
-    // The roster does not know it (yet), Temporal does: it will publish itself.
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
-}
-
-/** What the daemon added on its way does not count. */
-function isSame(known: AgentInput, given: AgentInput): boolean {
-  const bare = ({ signature: _s, restore: _r, request_id: _q, ...fields }: AgentInput): string => canonicalJson(fields);
-  return bare(known) === bare(given);
 }
 
 async function untilUp(roster: Roster, agentId: string): Promise<void> {

@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { FileLogs } from '../adapters/file-logs.ts';
-import { FolderTemplates } from '../adapters/folder-templates.ts';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
 import type { LoadedConfig } from '../config/config.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
+import { CodedError } from '../contract/errors.ts';
+import type { ReloadView } from '../contract/reload-view.ts';
 import { Doorbell } from '../host/doorbell.ts';
 import { Fleet } from '../host/fleet.ts';
 import { Host } from '../host/host.ts';
@@ -17,12 +18,12 @@ import { connectOrStart } from '../host/custodian-client.ts';
 import { Reconciler } from '../host/reconciler.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster } from '../ports/roster.ts';
+import { AgentWorkflows } from '../service/agent-workflows.ts';
 import { Orchestrator } from '../service/orchestrator.ts';
 import { loadKeys, type Keys } from '../trust/keys.ts';
 import { signInput } from '../trust/signature.ts';
 import { createWorkers, type Workers } from '../worker/workers.ts';
-import { applyConfig } from './apply-config.ts';
-import { Definitions } from './definitions.ts';
+import { Configuration } from './configuration.ts';
 import { assertPortFree } from './free-port.ts';
 import { Front } from './front.ts';
 import { hostOrders } from './host-orders.ts';
@@ -35,6 +36,8 @@ import { TemporalWatch } from './temporal-watch.ts';
 export interface DaemonOptions {
   version: string;
   config: LoadedConfig;
+  /** Whether its file may take over the agents of another one. */
+  switchConfig: boolean;
   stateDir: StateDir;
   log: Logger;
   env: NodeJS.ProcessEnv;
@@ -48,6 +51,8 @@ const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.ur
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 /** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
 const SETTLE_MS = 2_000;
+/** For one call to Temporal while the configuration is applied. */
+const CALL_MS = 15_000;
 
 export class Daemon {
   private readonly options: DaemonOptions;
@@ -60,6 +65,7 @@ export class Daemon {
   private ports: Partial<Record<PortName, number>> = {};
   private parts: Parts | undefined;
   private temporal: OpenTemporal | undefined;
+  private roster: Roster | undefined;
   private settleEnd: (end: DaemonEnd) => void = () => undefined;
   private failStopReason: string | undefined;
   /** Resolves when everything is down. */
@@ -126,6 +132,13 @@ export class Daemon {
       });
   }
 
+  /** Reads the configuration file again. @throws CodedError: then nothing has been changed */
+  async reload(options: { dryRun: boolean }): Promise<ReloadView> {
+    if (!this.parts || this.phase !== 'run')
+      throw new CodedError('NOT_READY', `The daemon cannot reload its configuration in phase ${this.phase}`);
+    return this.parts.configuration.reload(options);
+  }
+
   /** Shortens a shutdown that is under way: no grace any more. */
   async force(): Promise<void> {
     await this.custody.call('shutdown', { waves: [], grace_ms: 0 });
@@ -153,10 +166,13 @@ export class Daemon {
       openTemporal({ config: config.temporal, ports: config.ports, custody: this.custody, stateDir, log, env, say }),
     ]);
     this.temporal = temporal;
+    this.roster = roster;
+    const configuration = this.configurationOf(keys, roster);
+    await configuration.check();
     Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
     const connection = Connection.lazy(temporal.connection);
     const native = await NativeConnection.connect(temporal.connection);
-    this.parts = await this.assemble({ keys, roster, temporal, connection, native });
+    this.parts = await this.assemble({ keys, roster, configuration, temporal, connection, native });
 
     const { front, workers, reconciler, watch } = this.parts;
     onFleet(roster, this.parts.logs);
@@ -165,7 +181,7 @@ export class Daemon {
     await this.syncHost();
     await reconciler.handOverOrders();
     for (const worker of Object.values(workers)) worker.start();
-    await applyConfig({ config, roster, client: this.parts.client, sign: this.parts.sign, log, say });
+    await configuration.apply(new AgentWorkflows(this.parts.client, watch, CALL_MS), say);
     reconciler.start();
     watch.start();
   }
@@ -173,25 +189,18 @@ export class Daemon {
   private async assemble(base: {
     keys: Keys;
     roster: Roster;
+    configuration: Configuration;
     temporal: OpenTemporal;
     connection: Connection;
     native: NativeConnection;
   }): Promise<Parts> {
-    const { config, stateDir, log, env } = this.options;
-    const { keys, roster, temporal, connection, native } = base;
+    const { stateDir, log, env } = this.options;
+    const { keys, roster, configuration, temporal, connection, native } = base;
     const trouble = (message: string, error: unknown): void => this.trouble(message, error);
     const client = new Client({ connection, namespace: temporal.namespace });
     const fleet = await Fleet.open(roster);
     const logs = new FileLogs(stateDir.file('logs'));
-    const definitions = new Definitions({
-      templates: new FolderTemplates(config.designLayer.path),
-      faultDomains: config.faultDomains,
-      defaults: config.defaults,
-      baseDir: config.dir,
-      key: keys.key,
-      requireSigned: config.temporal.requireSigned,
-    });
-    const sign = (input: Parameters<typeof signInput>[0]) => signInput(input, keys.key);
+    const { definitions } = configuration;
     const host = new Host({
       custody: this.custody,
       doorbell: new Doorbell(client, this.abort.signal),
@@ -211,7 +220,7 @@ export class Daemon {
       },
       resign: (input, restore) => {
         definitions.verify(input);
-        return sign({ ...input, ...(restore === undefined ? {} : { restore }) });
+        return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
       },
       log: (message, details) => log.info(details, message),
       onTrouble: trouble,
@@ -231,7 +240,7 @@ export class Daemon {
       temporal: watch,
       host: hostOrders(this.custody),
       admit: (input) => definitions.admit(input),
-      sign,
+      sign: configuration.sign,
       liveGeneration: (agentId) => fleet.liveGeneration(agentId),
       warn: (message, fields) => log.warn(fields, message),
     });
@@ -257,7 +266,7 @@ export class Daemon {
       roster,
       fleet,
       logs,
-      sign,
+      configuration,
       host,
       reconciler,
       watch,
@@ -265,6 +274,20 @@ export class Daemon {
       front,
       workers,
     };
+  }
+
+  private configurationOf({ key }: Keys, roster: Roster): Configuration {
+    const { config, switchConfig, stateDir, env, log } = this.options;
+    return new Configuration({
+      config,
+      switchConfig,
+      key,
+      env,
+      roster,
+      sign: (input) => signInput(input, key),
+      templateCache: stateDir.file('templates'),
+      log,
+    });
   }
 
   private async connectCustodian() {
@@ -293,13 +316,12 @@ export class Daemon {
   // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async takeDown(keepAgents: boolean): Promise<void> {
-    const { config } = this.options;
-    const { host, workers, reconciler, watch, front } = this.parts ?? {};
+    const { host, workers, reconciler, watch, front, configuration } = this.parts ?? {};
     await Promise.all([reconciler?.stop(), watch?.stop()]);
     // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
     await Promise.all([workers?.host.stop(), workers?.control.stop()]);
     if (!keepAgents) {
-      const { master } = config;
+      const { master } = configuration?.current ?? this.options.config;
       const entries = (await this.custody.call('list', {})).entries.filter((entry) => entry.live);
       const others = entries.map((entry) => entry.agent).filter((agent) => agent !== master);
       // Dependents first: the master has started them.
@@ -315,9 +337,9 @@ export class Daemon {
   }
 
   private async closeConnections(): Promise<void> {
-    const { connection, native, fleet, roster } = this.parts ?? {};
+    const { connection, native, fleet } = this.parts ?? {};
     fleet?.close();
-    await Promise.all([connection?.close(), native?.close(), roster?.close()]);
+    await Promise.all([connection?.close(), native?.close(), this.roster?.close()]);
   }
 
   private async endCustody(keepAgents: boolean): Promise<void> {
@@ -338,6 +360,7 @@ export class Daemon {
       const { entries } = await this.custody.call('list', {});
       const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
       await this.parts?.front.close();
+      await Promise.all(Object.values(this.parts?.workers ?? {}).map((worker) => worker.stop()));
       await this.closeConnections();
       await this.endCustody(runsAgents);
     } catch (error) {
@@ -357,7 +380,7 @@ interface Parts {
   roster: Roster;
   fleet: Fleet;
   logs: LogSource;
-  sign: (input: Parameters<typeof signInput>[0]) => ReturnType<typeof signInput>;
+  configuration: Configuration;
   host: Host;
   reconciler: Reconciler;
   watch: TemporalWatch;

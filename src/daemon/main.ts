@@ -4,6 +4,7 @@ import { destination, pino, type Logger } from 'pino';
 import { findConfig } from '../config/find-config.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { CodedError, ERRORS } from '../contract/errors.ts';
+import { describeReload } from '../contract/reload-view.ts';
 import { Daemon } from './daemon.ts';
 import { banner, Story } from './story.ts';
 import { StateDir } from './state-dir.ts';
@@ -11,6 +12,7 @@ import { StateDir } from './state-dir.ts';
 export interface StartOptions {
   configFile?: string;
   clearFailstop?: boolean;
+  switchConfig?: boolean;
 }
 
 const VERSION = (
@@ -31,8 +33,9 @@ export async function main(options: StartOptions): Promise<void> {
   const log = logger(stateDir);
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-  const daemon = new Daemon({ version: VERSION, config, stateDir, log, env: process.env, say });
-  onSignals(daemon, say);
+  const switchConfig = options.switchConfig === true;
+  const daemon = new Daemon({ version: VERSION, config, switchConfig, stateDir, log, env: process.env, say });
+  onSignals(daemon, log, say);
   const story = new Story(say);
   await daemon.start({ onFleet: (roster, logs) => story.tell(roster, logs, config.master) });
   if (options.clearFailstop) await daemon.forgiveFailStop();
@@ -57,7 +60,7 @@ function logger(stateDir: StateDir): Logger {
 }
 
 /** The first signal ends in order; a second one at once. SIGUSR2 lets the agents run on. */
-function onSignals(daemon: Daemon, say: (line: string) => void): void {
+function onSignals(daemon: Daemon, log: Logger, say: (line: string) => void): void {
   const stop = (): void => {
     if (daemon.facts().phase === 'shutdown') {
       say('Stopping at once…');
@@ -73,5 +76,13 @@ function onSignals(daemon: Daemon, say: (line: string) => void): void {
     say('Leaving the agents running…');
     daemon.shutdown({ keepAgents: true });
   });
-  process.on('SIGHUP', () => say('SIGHUP: this version reads its configuration at the start only.'));
+  process.on('SIGHUP', () => {
+    daemon.reload({ dryRun: false }).then(
+      (view) => say(describeReload(view)),
+      (error: unknown) => {
+        log.error({ err: error }, 'the configuration was not reloaded');
+        say(`Not reloaded, nothing has been changed: ${(error as Error).message}`);
+      },
+    );
+  });
 }

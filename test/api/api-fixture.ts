@@ -90,7 +90,20 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       verifyAgentToken: (token) =>
         token === AGENT_TOKEN ? { agent_id: 'master', generation: 3, may: { start: ['T'] } } : undefined,
     },
-    daemon: { facts: () => state.facts, shutdown: (options) => void state.shutdowns.push(options) },
+    daemon: {
+      facts: () => state.facts,
+      shutdown: (options) => void state.shutdowns.push(options),
+      reload: async ({ dryRun }) => ({
+        dry_run: dryRun,
+        config_file: '/etc/openstarry.yaml',
+        added: ['new'],
+        changed: [],
+        removed: [],
+        unchanged: [],
+        skipped: [],
+        settings: [],
+      }),
+    },
     fleet,
     temporal: { reachable: () => state.reachable },
     metrics: createMetrics(fleet),
