@@ -34,6 +34,17 @@ const MIGRATIONS = [
    CREATE UNIQUE INDEX transition_once ON transition (agent_id, sequence, at_ms);
    CREATE INDEX transition_age ON transition (at_ms);
    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE answer (
+     scope TEXT NOT NULL,
+     key TEXT NOT NULL,
+     request TEXT NOT NULL,
+     request_id TEXT NOT NULL,
+     at_ms INTEGER NOT NULL,
+     -- NULL while the request is under way.
+     answer TEXT,
+     PRIMARY KEY (scope, key)
+   ) WITHOUT ROWID;
+   CREATE INDEX answer_age ON answer (at_ms);`,
 ];
 
 export interface OpenOptions {

@@ -1,5 +1,6 @@
 import type Database from 'libsql';
 import type {
+  AgentTransition,
   Decision,
   HistoryEntry,
   LastExit,
@@ -43,6 +44,13 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     history: db.prepare(
       'SELECT id, run_id, sequence, at_ms, state, generation, reason FROM transition WHERE agent_id = ? AND id < ? ORDER BY id DESC LIMIT ?',
     ),
+    transitions: db.prepare(
+      'SELECT id, run_id, sequence, at_ms, state, generation, reason, agent_id FROM transition WHERE id > ? ORDER BY id LIMIT ?',
+    ),
+    transitionsOf: db.prepare(
+      'SELECT id, run_id, sequence, at_ms, state, generation, reason, agent_id FROM transition WHERE agent_id = ? AND id > ? ORDER BY id LIMIT ?',
+    ),
+    latest: db.prepare('SELECT max(id) FROM transition'),
     dropHistory: db.prepare('DELETE FROM transition WHERE agent_id = ?'),
     setFact: db.prepare('INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)'),
     getFact: db.prepare('SELECT value FROM fact WHERE name = ?'),
@@ -116,17 +124,19 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
 
     history(agentId: string, page: { limit: number; before?: number }): HistoryEntry[] {
       const rows = sql.history.raw().all(agentId, page.before ?? Number.MAX_SAFE_INTEGER, page.limit);
-      return (rows as [number, string, number, number, Transition['state'], number, string][]).map(
-        ([id, run_id, sequence, at_ms, state, generation, reason]) => ({
-          id,
-          run_id,
-          sequence,
-          at_ms,
-          state,
-          generation,
-          reason,
-        }),
-      );
+      return (rows as EntryRow[]).map(entryOf);
+    },
+
+    transitions({ after, limit, agent_id }: { after: number; limit: number; agent_id?: string }): AgentTransition[] {
+      const rows =
+        agent_id === undefined
+          ? sql.transitions.raw().all(after, limit)
+          : sql.transitionsOf.raw().all(agent_id, after, limit);
+      return (rows as [...EntryRow, string][]).map((row) => ({ agent_id: row[7], ...entryOf(row) }));
+    },
+
+    latestTransition(): number {
+      return (sql.latest.raw().get() as [number | null] | undefined)?.[0] ?? 0;
     },
 
     remove(agentId: string, purge: boolean): void {
@@ -156,6 +166,18 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     },
   };
 }
+
+type EntryRow = [number, string, number, number, Transition['state'], number, string];
+
+const entryOf = ([id, run_id, sequence, at_ms, state, generation, reason]: EntryRow | [...EntryRow, string]) => ({
+  id,
+  run_id,
+  sequence,
+  at_ms,
+  state,
+  generation,
+  reason,
+});
 
 /** Is what was decided newer than what is known? A total order, so that the order of arrival does not matter. */
 function supersedes(

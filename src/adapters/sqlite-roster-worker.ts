@@ -1,7 +1,9 @@
 /** The thread that owns the roster's database. It answers requests in their order; see `sqlite-roster.ts`. */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import type { AnswerNote, KeptAnswer } from '../ports/answer-store.ts';
 import type { Decision, ProcessFacts, RosterChange } from '../ports/roster.ts';
 import type { CodedError } from '../contract/errors.ts';
+import { createAnswerTable, type AnswerTable } from './sqlite-answers.ts';
 import { isCorruption, openDatabase, storageError } from './sqlite-roster-database.ts';
 import { createTable, type RosterTable } from './sqlite-roster-table.ts';
 
@@ -16,6 +18,11 @@ export type Operation =
   | { op: 'get'; agentId: string }
   | { op: 'list' }
   | { op: 'history'; agentId: string; page: { limit: number; before?: number } }
+  | { op: 'transitions'; page: { after: number; limit: number; agent_id?: string } }
+  | { op: 'latestTransition' }
+  | { op: 'beginAnswer'; note: AnswerNote }
+  | { op: 'keepAnswer'; scope: string; key: string; answer: KeptAnswer }
+  | { op: 'dropAnswer'; scope: string; key: string }
   | { op: 'remove'; agentId: string; purge: boolean }
   | { op: 'setFact'; name: string; value: string }
   | { op: 'getFact'; name: string }
@@ -42,15 +49,18 @@ const warn = (message: string): void => send({ kind: 'warning', message });
 let changes: RosterChange[] = [];
 let db: ReturnType<typeof openDatabase>;
 let table: RosterTable;
+let answers: AnswerTable;
 
 function open(): void {
   db = openDatabase(file, { warn, ...(maxBytes === undefined ? {} : { maxBytes }) });
   table = createTable(db, (change) => changes.push(change));
+  answers = createAnswerTable(db);
 }
 
 function prune(): void {
   try {
     table.prune(Date.now());
+    answers.prune(Date.now());
   } catch (error) {
     warn(`Old transitions were not removed: ${storageError(file, error).message}`);
   }
@@ -68,6 +78,16 @@ function perform(request: Request): unknown {
       return table.list();
     case 'history':
       return table.history(request.agentId, request.page);
+    case 'transitions':
+      return table.transitions(request.page);
+    case 'latestTransition':
+      return table.latestTransition();
+    case 'beginAnswer':
+      return answers.begin(request.note);
+    case 'keepAnswer':
+      return answers.keep(request.scope, request.key, request.answer);
+    case 'dropAnswer':
+      return answers.drop(request.scope, request.key);
     case 'remove':
       return table.remove(request.agentId, request.purge);
     case 'setFact':
@@ -79,7 +99,15 @@ function perform(request: Request): unknown {
   }
 }
 
-const READS: ReadonlySet<string> = new Set(['get', 'list', 'history', 'getFact', 'close']);
+const READS: ReadonlySet<string> = new Set([
+  'get',
+  'list',
+  'history',
+  'transitions',
+  'latestTransition',
+  'getFact',
+  'close',
+]);
 
 /** Performs the requests in one transaction; what it throws has left nothing behind. */
 function transact(requests: Request[]): Reply[] {

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { CodedError } from '../contract/errors.ts';
-import type { HistoryEntry, Roster, RosterChange, RosterRow } from '../ports/roster.ts';
+import type { AnswerStore, KeptAnswer, AnswerNote } from '../ports/answer-store.ts';
+import type { AgentTransition, HistoryEntry, Roster, RosterChange, RosterRow } from '../ports/roster.ts';
 import type { CodedErrorLike, FromWorker, Operation, Request, WorkerData } from './sqlite-roster-worker.ts';
 
 export interface SqliteRosterOptions {
@@ -19,11 +20,11 @@ interface Waiting {
 
 /**
  * The roster in an SQLite file that a worker thread owns: SQLite is synchronous, and a slow disk must not hold up the
- * daemon. Calls made in one tick go to the worker together and are committed together.
+ * daemon. The answers to requests that may come again are in it too. Calls made in one tick go to the worker together and are committed together.
  *
  * @throws CodedError STORAGE_FULL, STATE_DIR_UNUSABLE
  */
-export async function openSqliteRoster(file: string, options: SqliteRosterOptions = {}): Promise<Roster> {
+export async function openSqliteRoster(file: string, options: SqliteRosterOptions = {}): Promise<Roster & AnswerStore> {
   const { warn = (message: string) => process.emitWarning(message), maxBytes } = options;
   const workerData: WorkerData = { file, ...(maxBytes === undefined ? {} : { maxBytes }) };
   // Flags of the main thread, such as --input-type, can keep a worker from starting.
@@ -126,6 +127,12 @@ export async function openSqliteRoster(file: string, options: SqliteRosterOption
     get: (agentId) => call({ op: 'get', agentId }) as Promise<RosterRow | undefined>,
     list: () => call({ op: 'list' }) as Promise<RosterRow[]>,
     history: (agentId, page) => call({ op: 'history', agentId, page }) as Promise<HistoryEntry[]>,
+    transitions: (page) => call({ op: 'transitions', page }) as Promise<AgentTransition[]>,
+    latestTransition: () => call({ op: 'latestTransition' }) as Promise<number>,
+    beginAnswer: (note) =>
+      call({ op: 'beginAnswer', note }) as Promise<(AnswerNote & { answer: KeptAnswer | null }) | undefined>,
+    keepAnswer: (scope, key, answer) => call({ op: 'keepAnswer', scope, key, answer }) as Promise<void>,
+    dropAnswer: (scope, key) => call({ op: 'dropAnswer', scope, key }) as Promise<void>,
     remove: (agentId, { purge = false } = {}) => call({ op: 'remove', agentId, purge }) as Promise<void>,
     setFact: (name, value) => call({ op: 'setFact', name, value }) as Promise<void>,
     getFact: (name) => call({ op: 'getFact', name }) as Promise<string | undefined>,

@@ -27,6 +27,10 @@ export interface Roster {
   list(): Promise<RosterRow[]>;
   /** Transitions of an agent, newest first, also after its deletion (30 days). `before`: only those with a lower `id`. */
   history(agentId: string, page: { limit: number; before?: number }): Promise<HistoryEntry[]>;
+  /** Transitions of all agents, or of one, with an `id` above `after`, oldest first. */
+  transitions(page: { after: number; limit: number; agent_id?: string }): Promise<AgentTransition[]>;
+  /** The `id` of the latest transition; 0 if there is none. */
+  latestTransition(): Promise<number>;
   /** Takes out a row whose workflow is known to be gone on purpose; its history stays unless `purge`. */
   remove(agentId: string, options?: { purge?: boolean }): Promise<void>;
   /** Small facts of the daemon itself, such as the path of the configuration file in use. */
@@ -46,6 +50,10 @@ export interface HistoryEntry extends Transition {
   /** Position in the history; grows. */
   id: number;
   run_id: string;
+}
+
+export interface AgentTransition extends HistoryEntry {
+  agent_id: string;
 }
 
 export interface ProcessFacts {
