@@ -36,7 +36,10 @@ export function findDaemon(options: AddressOptions, directory = stateDirectory()
     throw new CodedError('DAEMON_NOT_RUNNING', message, { pid: daemon.pid });
   }
   if (daemon.ports.api === undefined)
-    throw new CodedError('DAEMON_NOT_RUNNING', `The daemon (pid ${daemon.pid}) does not listen yet`);
+    throw new CodedError(
+      'DAEMON_NOT_RUNNING',
+      `The daemon (pid ${daemon.pid}) is in phase ${daemon.phase} and does not listen yet; try again in a moment`,
+    );
   return { url: `http://127.0.0.1:${daemon.ports.api}`, token: readToken(tokenFile), pid: daemon.pid };
 }
 
@@ -44,7 +47,8 @@ function readDaemonFile(file: string): DaemonFile | undefined {
   try {
     const data = JSON.parse(readFileSync(file, 'utf8')) as Partial<DaemonFile> | null;
     if (typeof data?.pid !== 'number') return undefined;
-    return { pid: data.pid, version: data.version ?? 'unknown', ports: data.ports ?? {} };
+    const { pid, version = 'unknown', phase = 'run', ports = {} } = data;
+    return { pid, version, phase, ports };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw new CodedError('DAEMON_NOT_RUNNING', `Cannot read ${file}: ${(error as Error).message}`, {}, error);

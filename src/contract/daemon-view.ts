@@ -3,6 +3,12 @@ import type { PublicState } from './agent-view.ts';
 /** Of the daemon, not of an agent. */
 export type DaemonPhase = 'init' | 'start' | 'run' | 'shutdown';
 
+/** When a phase began. `supervise` is a part of `run`: from the first comparison of roster, custody and workflows on. */
+export interface PhaseMark {
+  phase: DaemonPhase | 'supervise';
+  at: string;
+}
+
 /** Names of the ports that may be in use; one that is not has no entry. */
 export type PortName = 'api' | 'health' | 'metrics' | 'temporal' | 'ui';
 
@@ -11,6 +17,8 @@ export interface DaemonFacts {
   version: string;
   pid: number;
   phase: DaemonPhase;
+  /** The phases so far, in their order. */
+  phases: PhaseMark[];
   /** When it started, ISO 8601. */
   started_at: string;
   /** Of this machine; made once, kept in the state directory. */
@@ -33,9 +41,28 @@ export interface DaemonView extends Omit<DaemonFacts, 'temporal'> {
   critical_down: { agent_id: string; reason: string }[];
 }
 
+/** A machine that runs agents, in the answer of `GET /hosts`. */
+export interface HostView {
+  host: string;
+  /** The host name, for people: nothing is found by it. */
+  name: string;
+  platform: string;
+  arch: string;
+  cpus: number;
+  memory_bytes: number;
+  tree: DaemonFacts['tree'];
+  agents: number;
+  /** Agents with a process. */
+  live: number;
+  /** True for the host that answers. */
+  this: boolean;
+}
+
 /** `daemon.json` in the state directory: how the command line finds a running daemon. */
 export interface DaemonFile {
   pid: number;
   version: string;
+  phase: DaemonPhase;
+  /** Empty until it listens. */
   ports: Partial<Record<PortName, number>>;
 }

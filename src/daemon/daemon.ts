@@ -22,7 +22,7 @@ import { AgentWorkflows } from '../service/agent-workflows.ts';
 import { Orchestrator } from '../service/orchestrator.ts';
 import { loadKeys, type Keys } from '../trust/keys.ts';
 import { signInput } from '../trust/signature.ts';
-import { createWorkers, type Workers } from '../worker/workers.ts';
+import { createWorkers } from '../worker/workers.ts';
 import { Configuration } from './configuration.ts';
 import { assertPortFree } from './free-port.ts';
 import { Front } from './front.ts';
@@ -30,6 +30,8 @@ import { hostOrders } from './host-orders.ts';
 import { prepareSpawn } from './spawn-preparation.ts';
 import type { StateDir } from './state-dir.ts';
 import { temporalLogging } from './temporal-logging.ts';
+import type { Parts } from './parts.ts';
+import { Phases } from './phases.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 import { TemporalWatch } from './temporal-watch.ts';
 
@@ -60,7 +62,7 @@ export class Daemon {
   private readonly hostId: string;
   private readonly custody: CustodyLink;
   private readonly abort = new AbortController();
-  private phase: DaemonPhase = 'init';
+  private readonly phases: Phases;
   private tree: DaemonFacts['tree'] = 'best-effort';
   private ports: Partial<Record<PortName, number>> = {};
   private parts: Parts | undefined;
@@ -73,6 +75,7 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.options = options;
+    this.phases = new Phases((mark) => options.log.info(mark, `phase ${mark.phase}`));
     this.hostId = options.stateDir.hostId();
     this.custody = new CustodyLink({
       connect: () => this.connectCustodian(),
@@ -95,7 +98,8 @@ export class Daemon {
     return {
       version,
       pid: process.pid,
-      phase: this.phase,
+      phase: this.phases.current,
+      phases: this.phases.marks,
       started_at: this.startedAt,
       host: this.hostId,
       home: stateDir.path,
@@ -108,21 +112,22 @@ export class Daemon {
 
   /** @throws CodedError; then nothing runs that did not run before */
   async start(options: { onFleet: (roster: Roster, logs: LogSource) => void }): Promise<void> {
-    this.phase = 'start';
     await this.custody.open();
+    this.enter('start');
     try {
       await this.startParts(options.onFleet);
     } catch (error) {
       await this.undoStart();
       throw error;
     }
-    this.phase = 'run';
+    this.enter('run');
+    this.phases.enter('supervise');
   }
 
   /** Ends in order: agents, then what carries them. Resolves `ended`. */
   shutdown(options: { keepAgents: boolean }): void {
-    if (this.phase === 'shutdown') return;
-    this.phase = 'shutdown';
+    if (this.phases.current === 'shutdown') return;
+    this.enter('shutdown');
     this.takeDown(options.keepAgents)
       .catch((error: unknown) => this.trouble('The shutdown did not go in order', error))
       .finally(() => {
@@ -134,8 +139,8 @@ export class Daemon {
 
   /** Reads the configuration file again. @throws CodedError: then nothing has been changed */
   async reload(options: { dryRun: boolean }): Promise<ReloadView> {
-    if (!this.parts || this.phase !== 'run')
-      throw new CodedError('NOT_READY', `The daemon cannot reload its configuration in phase ${this.phase}`);
+    if (!this.parts || this.phases.current !== 'run')
+      throw new CodedError('NOT_READY', `The daemon cannot reload its configuration in phase ${this.phases.current}`);
     return this.parts.configuration.reload(options);
   }
 
@@ -177,7 +182,7 @@ export class Daemon {
     const { front, workers, reconciler, watch } = this.parts;
     onFleet(roster, this.parts.logs);
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
-    stateDir.writeDaemonFile({ pid: process.pid, version: this.options.version, ports: this.ports });
+    this.writeDaemonFile();
     await this.syncHost();
     await reconciler.handOverOrders();
     for (const worker of Object.values(workers)) worker.start();
@@ -368,23 +373,18 @@ export class Daemon {
     }
   }
 
+  private enter(phase: DaemonPhase): void {
+    this.phases.enter(phase);
+    this.writeDaemonFile();
+  }
+
+  /** Only who holds the custodian may: else it would hide the daemon that does. */
+  private writeDaemonFile(): void {
+    const { stateDir, version } = this.options;
+    stateDir.writeDaemonFile({ pid: process.pid, version, phase: this.phases.current, ports: this.ports });
+  }
+
   private trouble(message: string, error: unknown): void {
     this.options.log.warn({ err: error }, message);
   }
-}
-
-interface Parts {
-  client: Client;
-  connection: Connection;
-  native: NativeConnection;
-  roster: Roster;
-  fleet: Fleet;
-  logs: LogSource;
-  configuration: Configuration;
-  host: Host;
-  reconciler: Reconciler;
-  watch: TemporalWatch;
-  orchestrator: Orchestrator;
-  front: Front;
-  workers: Workers;
 }

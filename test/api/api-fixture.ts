@@ -50,6 +50,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       version: '0.1.0',
       pid: process.pid,
       phase: 'run',
+      phases: [{ phase: 'run', at: '2026-01-01T00:00:00.000Z' }],
       started_at: new Date(Date.now() - 5000).toISOString(),
       host: 'h1',
       home: '/home/x/.openstarry/orchestrator',

@@ -1,0 +1,29 @@
+import type { Client, Connection } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import type { Fleet } from '../host/fleet.ts';
+import type { Host } from '../host/host.ts';
+import type { Reconciler } from '../host/reconciler.ts';
+import type { LogSource } from '../ports/log-source.ts';
+import type { Roster } from '../ports/roster.ts';
+import type { Orchestrator } from '../service/orchestrator.ts';
+import type { Workers } from '../worker/workers.ts';
+import type { Configuration } from './configuration.ts';
+import type { Front } from './front.ts';
+import type { TemporalWatch } from './temporal-watch.ts';
+
+/** What a started daemon consists of. */
+export interface Parts {
+  client: Client;
+  connection: Connection;
+  native: NativeConnection;
+  roster: Roster;
+  fleet: Fleet;
+  logs: LogSource;
+  configuration: Configuration;
+  host: Host;
+  reconciler: Reconciler;
+  watch: TemporalWatch;
+  orchestrator: Orchestrator;
+  front: Front;
+  workers: Workers;
+}
