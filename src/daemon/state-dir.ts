@@ -12,14 +12,19 @@ export interface FailStop {
   at: string;
 }
 
+/** Where it is, whether it is there or not. */
+export function stateDirectoryOf(env: NodeJS.ProcessEnv): string {
+  const home = env['OPENSTARRY_HOME'] || path.join(os.homedir(), '.openstarry');
+  return path.join(path.resolve(home), 'orchestrator');
+}
+
 /** The directory in which a host keeps everything: `$OPENSTARRY_HOME` or `~/.openstarry`, subfolder `orchestrator`. */
 export class StateDir {
   readonly path: string;
 
   /** @throws CodedError STATE_DIR_UNUSABLE */
   constructor(env: NodeJS.ProcessEnv) {
-    const home = env['OPENSTARRY_HOME'] || path.join(os.homedir(), '.openstarry');
-    this.path = path.join(path.resolve(home), 'orchestrator');
+    this.path = stateDirectoryOf(env);
     try {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
       const { uid, mode } = statSync(this.path);

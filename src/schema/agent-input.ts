@@ -40,7 +40,7 @@ const written = {
 };
 
 /** What a person or program may write: the body of `POST /agents`, an entry of the configuration. */
-const agentRequestSchema = strict(written) satisfies z.ZodType<AgentInput>;
+export const agentRequestSchema = strict(written) satisfies z.ZodType<AgentInput>;
 
 /** The input of the workflow: the same, and what the daemon adds. */
 const agentInputSchema = strict({

@@ -18,7 +18,7 @@ const variableSchema = strict({
   description: z.string().exactOptional(),
 });
 
-const templateSchema = strict({
+export const templateSchema = strict({
   /** May be left out: the file's name says it. */
   id: templateId.exactOptional(),
   description: z.string().exactOptional(),

@@ -36,8 +36,8 @@ const ALLOWED: Record<string, string[]> = {
   mcp: ['service', 'ports', 'contract', 'domain', 'schema', 'packages'],
   dashboard: ['service', 'ports', 'contract', 'domain', 'packages'],
   worker: ['activities', 'contract', 'domain', 'ports', 'packages'],
-  // It speaks HTTP; `start` alone executes the daemon's entry.
-  cli: ['daemon/main.ts', 'contract', 'domain', 'packages'],
+  // It speaks HTTP; `start` executes the daemon's entry, and what needs no running daemon is done in place.
+  cli: ['daemon/main.ts', 'daemon/check-config.ts', 'daemon/install-service.ts', 'contract', 'domain', 'packages'],
   // The composition root puts everything together.
   daemon: ['*'],
 };

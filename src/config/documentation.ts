@@ -1,0 +1,105 @@
+/** What each setting means: the one home of these sentences. The JSON Schema and docs/configuration.md are made from it. */
+
+export interface Documented {
+  /** In Markdown; empty where there is none. */
+  default: string;
+  meaning: string;
+}
+
+type Table = Record<string, Documented>;
+
+const row = (standard: string, meaning: string): Documented => ({ default: standard, meaning });
+
+/** Settings of the file, by dotted name. A name stands for its members too, unless they have rows of their own. */
+export const SETTINGS: Table = {
+  version: row('`1`', 'Version of this format.'),
+  'design_layer.path': row('`./templates`', 'Folder of the [templates](#templates).'),
+  master: row(
+    'none',
+    'The Master Agent: the fields of an agent with its `agent_id`. It is started first; its `fault_domain` is `master` unless it names another.',
+  ),
+  chief: row('the master', 'Id of the agent that receives escalations. It must be an agent of this file.'),
+  fault_domains: row('the built-in ones', 'Restart policies by name, see [below](#fault-domains).'),
+  'defaults.backoff': row(
+    '`initial: 500ms`, `factor: 2`, `max: 60s`, `jitter: 0.1`',
+    'Delay before a restart, for all fault domains. `initial: 0ms` restarts at once.',
+  ),
+  'defaults.reset_after': row('`60s`', 'A run of at least this length is stable and ends a failing episode.'),
+  'defaults.stop': row(
+    '`signal: SIGTERM`, `grace: 10s`',
+    'The first signal of a stop, and how long after it SIGKILL follows for what is left of the process tree.',
+  ),
+  agents: row('none', 'Agents by id, see [below](#agents).'),
+  'ports.api': row('`5050`', 'The API. 0 takes any free port, for this and the others.'),
+  'ports.health': row('`8000`', '`/healthz`.'),
+  'ports.metrics': row('`8001`', '`/metrics`.'),
+  'ports.temporal': row('`7233`', 'The embedded Temporal server.'),
+  'ports.ui': row('`8233`', "Temporal's Web UI."),
+  'temporal.address': row('embedded server', '`host:port` of a Temporal cluster. `TEMPORAL_ADDRESS` comes first.'),
+  'temporal.namespace': row('`default`', '`TEMPORAL_NAMESPACE` comes first.'),
+  'temporal.tls': row(
+    '`false`; `true` with an API key',
+    '`true`, `false`, or `{ ca, cert, key, server_name }` with paths of PEM files.',
+  ),
+  'temporal.api_key.from_env': row(
+    'none',
+    'Name of the variable that holds the API key. `TEMPORAL_API_KEY` comes first.',
+  ),
+  'temporal.require_signed': row(
+    '`false`',
+    'Refuse every start and command that is not signed by the API or this file.',
+  ),
+};
+
+/** Fields of an agent. Those that can run any program need a signature. */
+export const AGENT_FIELDS: Table = {
+  agent_id: row('', '1 to 64 letters, digits, `.`, `_` or `-`, a letter or digit first. In this file it is the key.'),
+  template_id: row('none', 'The template that it is started from.'),
+  variables: row('none', "Values for the template's variables: texts, numbers, true or false."),
+  labels: row('none', 'Up to 64 names with texts, for selecting agents.'),
+  task: row(
+    'none',
+    'A text for the agent: `{{task}}`, and `OPENSTARRY_TASK` in its environment. Up to 98,304 characters.',
+  ),
+  fault_domain: row('`default`', 'The restart policy.'),
+  command: row("the template's", 'Program and arguments as a list. No shell is involved.'),
+  env: row('none', "Variables. Names that begin with `OPENSTARRY_` are the daemon's."),
+  env_file: row('none', 'A file of `NAME=value` lines, read at each start. `env` comes first.'),
+  cwd: row('the folder of this file', 'Working directory.'),
+  stdin: row('`/dev/null`', 'Text for the standard input.'),
+  restart: row("the fault domain's", '`always`, `on-failure` or `never`.'),
+  success_exit_codes: row('`[0]`', 'Exit codes that are no failure.'),
+  backoff: row("the fault domain's", 'Delay before a restart: `initial`, `factor`, `max` and `jitter`.'),
+  reset_after: row("the fault domain's", 'A run of at least this length is stable.'),
+  stop: row('`defaults.stop`', '`signal` and `grace`.'),
+  may: row('none', '`start`: templates from which the agent may start agents with its own token.'),
+};
+
+/** Fields of a declared fault domain. */
+export const FAULT_DOMAIN_FIELDS: Table = {
+  base: row('the built-in of that name, else `default`', 'The built-in domain to start from.'),
+  restart: row('of the base', 'As for an agent, which may still override it.'),
+  backoff: row('of the base', 'As for an agent, which may still override it.'),
+  reset_after: row('of the base', 'As for an agent, which may still override it.'),
+  success_exit_codes: row('of the base', 'As for an agent, which may still override it.'),
+  give_up: row('of the base', '`{ failures: 4, within: 5m }`, `{ consecutive: 6 }` or `never`.'),
+  // oxlint-disable-next-line unicorn/no-thenable -- a word of the configuration; this is awaited nowhere
+  then: row('of the base', '`disable` or `fail_stop`.'),
+  incident_after: row('of the base', 'Consecutive failures at which an incident opens.'),
+};
+
+/** Fields that only a template has. */
+export const TEMPLATE_FIELDS: Table = {
+  id: row('the name of the file', 'May be left out; else it must be the name that the template is found by.'),
+  description: row('none', 'For people.'),
+  variables: row('none', 'The variables that an agent may give values for, by name.'),
+};
+
+/** Fields of a variable of a template. */
+export const VARIABLE_FIELDS: Table = {
+  type: row('`string`', '`string`, `number` or `boolean`. A value of another type is refused, not converted.'),
+  default: row('none', 'Taken where the agent gives no value.'),
+  required: row('`true` without a default', 'If `false`, a missing value is an empty text.'),
+  pattern: row('none', 'A regular expression that the whole value must match.'),
+  description: row('none', 'For people.'),
+};
