@@ -57,15 +57,22 @@ export class AgentWorkflows {
 
   /**
    * Has a command accepted into the desired state.
+   * @param onceId commands of one agent with the same one are one command
    * @throws CodedError AGENT_NOT_FOUND if there is no such life, TEMPORAL_UNAVAILABLE, or what the workflow refused it with
    */
-  async command<Name extends CommandName>(agentId: string, name: Name, args: CommandArgs[Name]): Promise<Accepted> {
+  async command<Name extends CommandName>(
+    agentId: string,
+    name: Name,
+    args: CommandArgs[Name],
+    onceId?: string,
+  ): Promise<Accepted> {
+    const updateId = onceId ?? randomUUID();
     try {
-      return await this.#update(agentId, name, args);
+      return await this.#update(agentId, name, args, updateId);
     } catch (error) {
       if (refusalOf(error)?.type !== CUT_OFF_BY_NEW_RUN) throw coded(error, agentId);
     }
-    return this.#update(agentId, name, args).catch((error: unknown) => {
+    return this.#update(agentId, name, args, updateId).catch((error: unknown) => {
       throw coded(error, agentId);
     });
   }
@@ -86,10 +93,15 @@ export class AgentWorkflows {
     if (!this.#link.reachable()) throw unavailable(what);
   }
 
-  #update<Name extends CommandName>(agentId: string, name: Name, args: CommandArgs[Name]): Promise<Accepted> {
+  #update<Name extends CommandName>(
+    agentId: string,
+    name: Name,
+    args: CommandArgs[Name],
+    updateId: string,
+  ): Promise<Accepted> {
     const handle = this.#client.workflow.getHandle(workflowIdOf(agentId));
     return this.#ask(`${name} ${agentId}`, () =>
-      handle.executeUpdate<Accepted, [CommandArgs[Name]]>(name, { args: [args], updateId: randomUUID() }),
+      handle.executeUpdate<Accepted, [CommandArgs[Name]]>(name, { args: [args], updateId }),
     );
   }
 

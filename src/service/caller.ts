@@ -18,8 +18,17 @@ export interface Call {
   caller: Caller;
   /** Correlation id: from the request to the agent's environment. */
   request_id: string;
+  /** For a call that may come again, such as one whose answer was lost: it takes effect once. */
+  once?: Once;
   /** Ends the waiting, not what has been asked for: the caller is gone or the daemon goes down. */
   signal?: AbortSignal;
+}
+
+export interface Once {
+  /** The same for each attempt, and for nothing else. */
+  id: string;
+  /** True if an earlier attempt may have had its effect; `request_id` is that one's. */
+  again: boolean;
 }
 
 export type ControlVerb = 'start' | 'stop' | 'restart' | 'delete' | 'signal' | 'read the logs of';

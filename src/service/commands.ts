@@ -19,6 +19,8 @@ export interface CommandOptions {
   waitMs?: number;
   /** Of stop and delete: overrides the agent's own, such as `"2s"`. */
   grace?: string;
+  /** Called once the command is accepted, before what it asks for is waited for. */
+  onAccepted?: () => void;
 }
 
 export interface CommandResult {
@@ -58,6 +60,7 @@ export async function commandAgent(
     if (row === undefined) throw agentNotFound(agentId);
     checkMayControl(call.caller, verb, row);
     const revision = await accepted(parts, call, verb, row, options.grace);
+    options.onAccepted?.();
     if (revision === null) return orderGiven(parts, verb, row);
     return await settled(parts, call, watch, { verb, revision, generation: row.decision.generation }, row, options);
   } finally {
@@ -77,7 +80,7 @@ async function accepted(
   const args: CommandArgs['stop'] = { ...(grace === undefined ? {} : { grace }), request_id: call.request_id };
   return lanes.send(agent_id, `${verb} ${grace ?? ''}`, async () => {
     try {
-      return (await workflows.command(agent_id, verb, args)).revision;
+      return (await workflows.command(agent_id, verb, args, call.once?.id)).revision;
     } catch (error) {
       const code = codeOf(error);
       // A row without a workflow: either it has just been deleted, or its workflow was lost and will be made again.

@@ -50,7 +50,10 @@ export async function createAgent(
   const { roster, workflows } = parts;
   const agentId = given.agent_id;
   workflows.checkReachable(`create ${agentId}`);
-  if (await roster.get(agentId)) throw agentExists(agentId);
+  const isOwn = (row: RosterRow): boolean =>
+    call.once?.again === true && row.decision.input.request_id === call.request_id;
+  const existing = await roster.get(agentId);
+  if (existing && !isOwn(existing)) throw agentExists(agentId);
   const definition = await parts.admit(given);
   const input = parts.sign(withOrigin(call, given));
   const waitMs = options.waitMs ?? 30_000;
@@ -58,7 +61,7 @@ export async function createAgent(
 
   const watch = await AgentWatch.open(roster, agentId);
   try {
-    const { run_id } = await workflows.start(input);
+    const run_id = existing?.decision.run_id ?? (await startLife(parts, call, input));
     const isThisLife = (runId: string, own: AgentInput): boolean =>
       runId === run_id || own.request_id === call.request_id;
     const judge = ({ row, closing }: Seen): RosterRow | Failed | undefined => {
@@ -75,6 +78,23 @@ export async function createAgent(
     const row = outcome ?? watch.seen.row;
     const agent = row ? viewOf(row, false) : unseenView(input, definition, run_id);
     return { settled: row !== undefined && isDecided(row), agent };
+  } finally {
+    watch.close();
+  }
+}
+
+/** An earlier attempt at the same creation may have started the workflow, though the roster has not heard of it yet. */
+async function startLife({ workflows, roster }: CreationParts, call: Call, input: AgentInput): Promise<string> {
+  try {
+    return (await workflows.start(input)).run_id;
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'AGENT_EXISTS' || call.once?.again !== true) throw error;
+  }
+  const watch = await AgentWatch.open(roster, input.agent_id);
+  try {
+    const row = await watch.until(({ row: seen }) => seen, APPEARS_WITHIN_MS, call.signal);
+    if (row?.decision.input.request_id !== call.request_id) throw agentExists(input.agent_id);
+    return row.decision.run_id;
   } finally {
     watch.close();
   }

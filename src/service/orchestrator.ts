@@ -8,11 +8,14 @@ import type { HistoryEntry, Roster, RosterRow } from '../ports/roster.ts';
 import { tailAndFollow } from './agent-logs.ts';
 import { agentNotFound, AgentWorkflows, type TemporalClient } from './agent-workflows.ts';
 import { AgentWatch } from './agent-watch.ts';
+import { commandMany, type BulkOptions, type BulkResult, type Selection } from './bulk.ts';
 import { checkIncarnation, checkMayControl, type Call } from './caller.ts';
 import { CommandLanes } from './command-lanes.ts';
 import { commandAgent, type CommandOptions, type CommandParts, type CommandResult } from './commands.ts';
 import { createAgent, type Created, type CreateOptions } from './creation.ts';
+import { fleetEvents, type FleetEvent, type FollowOptions } from './fleet-events.ts';
 import type { HostControl } from './host-control.ts';
+import { matches, type ListFilter } from './list.ts';
 import type { TemporalLink } from './temporal-link.ts';
 import { viewOf } from './view.ts';
 
@@ -33,13 +36,6 @@ export interface OrchestratorDeps {
   warn?: (message: string, fields: Record<string, unknown>) => void;
   /** For one call to Temporal. @default 5000 */
   temporalTimeoutMs?: number;
-}
-
-export interface ListFilter {
-  state?: string;
-  template_id?: string;
-  /** All of them: `name=value`, or `name` with any value. */
-  labels?: string[];
 }
 
 /**
@@ -100,6 +96,27 @@ export class Orchestrator {
     return this.#command(call, 'restart', agentId, options);
   }
 
+  /** One command for many agents; see `commandMany`. */
+  async commandMany(
+    call: Call,
+    verb: 'start' | 'stop' | 'restart',
+    selection: Selection,
+    options: BulkOptions = {},
+  ): Promise<BulkResult[]> {
+    await this.#admitCaller(call);
+    const rows = await this.#deps.roster.list();
+    return commandMany(rows, call, selection, options, (agentId, own) =>
+      commandAgent(this.#parts, call, verb, agentId, own),
+    );
+  }
+
+  /** What happens to the agents, until `call.signal` aborts. */
+  async events(call: Call, options: FollowOptions): Promise<AsyncIterable<FleetEvent>> {
+    await this.#admitCaller(call);
+    const signal = call.signal ?? new AbortController().signal;
+    return fleetEvents(this.#deps.roster, (row) => viewOf(row, this.#isStale()), options, signal);
+  }
+
   /** Deletes an agent. Its logs and history stay, unless `purge`: then they go when the agent has. */
   async remove(
     call: Call,
@@ -131,7 +148,7 @@ export class Orchestrator {
     }
     checkMayControl(call.caller, 'signal', await this.#row(agentId));
     return this.#lanes.send(agentId, null, () =>
-      this.#workflows.command(agentId, 'signal', { name, request_id: call.request_id }),
+      this.#workflows.command(agentId, 'signal', { name, request_id: call.request_id }, call.once?.id),
     );
   }
 
@@ -233,13 +250,3 @@ export class Orchestrator {
 
 /** A delete that takes longer is purged by asking for it again. */
 const PURGE_WITHIN_MS = 3_600_000;
-
-function matches(view: AgentView, { state, template_id, labels = [] }: ListFilter): boolean {
-  if (state !== undefined && view.state !== state) return false;
-  if (template_id !== undefined && view.template_id !== template_id) return false;
-  return labels.every((label) => {
-    const [name, ...value] = label.split('=');
-    if (name === undefined || !Object.hasOwn(view.labels, name)) return false;
-    return value.length === 0 || view.labels[name] === value.join('=');
-  });
-}
