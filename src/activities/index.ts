@@ -2,6 +2,7 @@ import type { AdmissionActivities, ControlActivities, HostActivities } from '../
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { Definition } from '../contract/definition.ts';
 import type { Host } from '../host/host.ts';
+import type { Executing } from './executing.ts';
 import { failingClearly } from './failures.ts';
 import { resolveTemplate } from './resolve-template.ts';
 import { runProcess } from './run-process.ts';
@@ -10,6 +11,7 @@ import { signalProcess, stopProcess } from './stop-process.ts';
 export interface ActivityDeps {
   hostId: string;
   host: Host;
+  executing: Executing;
   /** Checks shape and signature of an input and puts it together with its template; throws errors of the table. */
   define: (input: AgentInput) => Promise<Definition>;
   /** Shuts the daemon down for good, because of this agent. */
@@ -22,11 +24,12 @@ export function createActivities(deps: ActivityDeps): {
   host: HostActivities;
   control: ControlActivities;
 } {
+  const { executing } = deps;
   return {
     admission: { resolveTemplate: failingClearly((request) => resolveTemplate(deps, request)) },
-    host: { runProcess: failingClearly((request) => runProcess(deps, request)) },
+    host: { runProcess: executing.track(failingClearly((request) => runProcess(deps, request))) },
     control: {
-      stopProcess: failingClearly((request) => stopProcess(deps, request)),
+      stopProcess: executing.track(failingClearly((request) => stopProcess(deps, request))),
       signalProcess: failingClearly((request) => signalProcess(deps, request)),
       failStop: failingClearly(({ agent_id, reason }) => deps.failStop(agent_id, reason)),
     },

@@ -8,6 +8,8 @@
  * |               |        | generation lives                            |                                               |
  * | open          | row    | nothing lives although it should            | tell: the workflow consumes the end, or goes  |
  * |               |        |                                             | on above the fence                            |
+ * | open          | row    | knows nothing of a start, or of a stop,     | dispatch again, if Temporal believes that the |
+ * |               |        | that the workflow has asked for             | daemon has the call and the daemon does not   |
  * | open          | none   | anything                                    | tell: the workflow publishes itself again     |
  * | gone          | row    | anything                                    | re-create the life from the row; it adopts    |
  * | ended itself  | row    | anything                                    | remove the row: its last word got lost        |
@@ -28,20 +30,36 @@ export interface RowFinding {
   generation: number;
 }
 
-export type Action = 'none' | 'tell' | 're-create' | 'remove-row' | 'report-orphan';
+export type Action =
+  | 'none'
+  | 'tell'
+  /** Only if the call is really lost: while it waits in its queue, or is being carried out, nothing is wrong. */
+  | 'redispatch-run'
+  | 'redispatch-stop'
+  | 're-create'
+  | 'remove-row'
+  | 'report-orphan';
 
-export function compare(workflow: WorkflowFinding, row: RowFinding | undefined, custody: Custody | undefined): Action {
+/** `isStopping`: the custodian has a stop of the live process under way. */
+export function compare(
+  workflow: WorkflowFinding,
+  row: RowFinding | undefined,
+  custody: Custody | undefined,
+  isStopping: boolean,
+): Action {
   if (workflow === 'gone') return row ? 're-create' : custody?.live ? 'report-orphan' : 'none';
   if (workflow === 'ended') return row ? 'remove-row' : custody?.live ? 'report-orphan' : 'none';
   if (!row) return 'tell';
-  return agrees(row, custody) ? 'none' : 'tell';
+  return compareLife(row, custody ?? { fence: 0 }, isStopping);
 }
 
-function agrees(row: RowFinding, custody: Custody | undefined): boolean {
-  const live = custody?.live;
-  const wanted = row.phase === 'live' || row.phase === 'stopping';
-  if (live) return wanted && live.generation === row.generation;
-  if (!wanted) return true;
-  // A start that waits in its queue has not raised the fence yet: nothing is wrong with it.
-  return row.phase === 'live' && (custody?.fence ?? 0) < row.generation;
+function compareLife(row: RowFinding, { live, fence }: Custody, isStopping: boolean): Action {
+  const isAsked = row.phase === 'live' || row.phase === 'stopping';
+  if (live) {
+    if (!isAsked || live.generation !== row.generation) return 'tell';
+    return row.phase === 'stopping' && !isStopping ? 'redispatch-stop' : 'none';
+  }
+  if (!isAsked) return 'none';
+  if (fence >= row.generation) return 'tell';
+  return row.phase === 'live' ? 'redispatch-run' : 'redispatch-stop';
 }

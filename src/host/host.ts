@@ -25,6 +25,8 @@ export interface HostOptions {
   logs: LogSource;
   /** Makes the spawn call of an incarnation: environment, references, log limits. */
   prepare: (request: RunRequest, definition: Definition) => Promise<SpawnParams>;
+  /** No activity waited for the end of this generation. */
+  onUnheard: (agentId: string, generation: number) => Promise<void>;
   onTrouble: (message: string, error: unknown) => void;
 }
 
@@ -92,7 +94,7 @@ export class Host {
     if (isReserved(agent)) return;
     this.lastEnd.set(agent, exit.generation);
     this.unwatch(agent, exit.generation);
-    void this.options.doorbell.ringRun(agent, exit.generation, { kind: 'exited', exit } satisfies Verdict);
+    void this.ring(agent, exit);
     const id = key(agent, exit.generation);
     for (const activityId of this.stops.get(id) ?? []) void this.options.doorbell.ringStop(agent, activityId, custody);
     this.stops.delete(id);
@@ -129,6 +131,14 @@ export class Host {
 
   close(): void {
     this.beats.stopAll();
+  }
+
+  private async ring(agent: string, exit: ExitRecord): Promise<void> {
+    const verdict: Verdict = { kind: 'exited', exit };
+    if (await this.options.doorbell.ringRun(agent, exit.generation, verdict)) return;
+    this.options
+      .onUnheard(agent, exit.generation)
+      .catch((error: unknown) => this.options.onTrouble(`Cannot tell the end of ${agent}`, error));
   }
 
   private watch(

@@ -1,7 +1,15 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInput } from '../contract/agent-input.ts';
-import { agentIdOf, ORCHESTRATOR_QUEUE, RECONCILE_SIGNAL, WORKFLOW_TYPE, workflowIdOf } from '../contract/names.ts';
+import {
+  agentIdOf,
+  ORCHESTRATOR_QUEUE,
+  RECONCILE_SIGNAL,
+  runActivityId,
+  stopActivityId,
+  WORKFLOW_TYPE,
+  workflowIdOf,
+} from '../contract/names.ts';
 import { isReserved, type CustodyEntry, type Order } from '../custodian/protocol.ts';
 import type { Custody } from '../domain/custody.ts';
 import { compare, type Action, type WorkflowFinding } from '../domain/reconciliation.ts';
@@ -10,7 +18,10 @@ import type { Roster, RosterRow } from '../ports/roster.ts';
 const PERIOD_MS = 30_000;
 /** Something that is under way looks like a mismatch; only what still differs after this is one. */
 const SECOND_LOOK_MS = 2_000;
+const NUDGE_MS = 500;
 const NOTHING: Custody = { fence: 0 };
+/** temporal.api.enums.v1.PendingActivityState */
+const ACTIVITY_STARTED = 2;
 
 export interface ReconcilerOptions {
   client: Client;
@@ -20,6 +31,8 @@ export interface ReconcilerOptions {
     orders(): Promise<Order[]>;
     orderDone(agentId: string): Promise<void>;
   };
+  /** Whether this daemon is carrying out that activity of the agent right now. */
+  isExecuting: (agentId: string, activityId: string) => boolean;
   /** Checks that an input is one that this host would admit, and signs what is added to it. Throws if it is not. */
   resign: (input: AgentInput, restore: AgentInput['restore']) => AgentInput;
   log: (message: string, details: Record<string, unknown>) => void;
@@ -56,6 +69,18 @@ export class Reconciler {
     await delay(SECOND_LOOK_MS, undefined, { signal: this.ending.signal });
     const again = await this.findings();
     return this.act(new Map([...again].filter(([agentId, { action }]) => found.get(agentId)?.action === action)));
+  }
+
+  /**
+   * An end was told, and the workflow did not wait for it: it may have been between two runs. Looks soon whether it has
+   * dealt with it, and tells it otherwise.
+   */
+  async nudge(agentId: string, generation: number): Promise<void> {
+    await delay(NUDGE_MS, undefined, { signal: this.ending.signal });
+    const row = await this.options.roster.get(agentId);
+    if (!row || row.decision.snapshot.handled >= generation) return;
+    const entry = (await this.options.custodian.list()).find(({ agent }) => agent === agentId);
+    await this.actOn(agentId, { action: 'tell', row, custody: entry?.custody ?? NOTHING });
   }
 
   private async loop(): Promise<void> {
@@ -98,11 +123,12 @@ export class Reconciler {
     const found = new Map<string, Finding>();
     for (const agentId of all) {
       const row = rowOf.get(agentId);
-      const custody = entryOf.get(agentId)?.custody;
+      const entry = entryOf.get(agentId);
+      const custody = entry?.custody;
       // Of an agent that has long been deleted only its fence is left: nothing to compare.
       if (!row && !custody?.live && !open.has(agentId)) continue;
       const workflow = open.has(agentId) ? 'open' : await this.workflowOf(agentId);
-      const action = compare(workflow, row && rowFinding(row), custody);
+      const action = compare(workflow, row && rowFinding(row), custody, entry?.live?.stopping !== undefined);
       if (action !== 'none') found.set(agentId, { action, row, custody: custody ?? NOTHING });
     }
     return found;
@@ -143,6 +169,10 @@ export class Reconciler {
 
   private async actOn(agentId: string, { action, row, custody }: Finding): Promise<void> {
     switch (action) {
+      case 'redispatch-run':
+        return row && this.redispatch(row, runActivityId(row.decision.generation));
+      case 'redispatch-stop':
+        return row && this.redispatch(row, stopActivityId(row.decision.generation));
       case 'tell':
         return this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, custody);
       case 'remove-row':
@@ -157,6 +187,21 @@ export class Reconciler {
       case 'none':
         return undefined;
     }
+  }
+
+  /**
+   * A call that Temporal believes to be with a daemon, and that this daemon is not carrying out, got lost on its way or
+   * with the daemon before. It would be missed only at its heartbeat time-out; failed here, it is dispatched again.
+   */
+  private async redispatch(row: RosterRow, activityId: string): Promise<void> {
+    if (this.options.isExecuting(row.agent_id, activityId)) return;
+    const workflowId = workflowIdOf(row.agent_id);
+    const { raw } = await this.options.client.workflow.getHandle(workflowId).describe();
+    const isStarted = raw.pendingActivities?.some(
+      (pending) => pending.activityId === activityId && pending.state === ACTIVITY_STARTED,
+    );
+    if (!isStarted || this.options.isExecuting(row.agent_id, activityId)) return;
+    await this.options.client.activity.fail({ workflowId, activityId }, new Error('The call got lost on its way'));
   }
 
   private async recreate(row: RosterRow): Promise<void> {

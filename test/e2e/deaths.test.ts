@@ -131,6 +131,34 @@ describe('the death of anything', () => {
     await daemon.untilAgent('vital', (a) => a.state === 'running', 'running');
   }, 90_000);
 
+  it('between the dispatch of a start and the start itself loses nothing: it is dispatched again', async () => {
+    daemon = await TestDaemon.make({
+      agents: { b0: { command: ['sleep', SLEEP], backoff: { initial: '1s' } } },
+    });
+    await daemon.start();
+    const first = await daemon.untilAgent('b0', (a) => a.state === 'running', 'running');
+    const { address } = (await daemon.status()).temporal;
+    const held = await daemon.custody();
+    process.kill(first.pid!, 'SIGKILL');
+    await daemon.untilAgent('b0', (a) => a.state === 'backoff', 'in back-off');
+    process.kill(held.pid, 'SIGSTOP'); // the daemon will have the call, and wait for the custodian's answer
+    const describe = ['workflow', 'describe', '--workflow-id', 'agent/b0', '-o', 'json', '--address', address];
+    await until(
+      async () => {
+        const shown = JSON.parse((await run(inject('temporalCli'), describe)).stdout) as {
+          pendingActivities?: { activityId: string; state: string }[];
+        };
+        return shown.pendingActivities?.some((a) => a.activityId === 'run/2' && a.state.endsWith('STARTED'));
+      },
+      { what: 'the dispatch of generation 2' },
+    );
+    await daemon.signal('SIGKILL');
+    process.kill(held.pid, 'SIGCONT');
+    await daemon.start();
+    const view = await daemon.untilAgent('b0', (a) => a.state === 'running', 'running', 40_000);
+    expect([view.generation, view.restarts]).toEqual([2, 1]);
+  }, 90_000);
+
   it('a second daemon on the same directory is refused', async () => {
     const { daemon } = await fleet(1);
     const first = daemon.process;
