@@ -3,6 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import { Executing } from '../activities/executing.ts';
 import { createActivities } from '../activities/index.ts';
 import { FileLogs } from '../adapters/file-logs.ts';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
@@ -16,6 +17,7 @@ import { Host } from '../host/host.ts';
 import { CustodyLink } from '../host/custody-link.ts';
 import { connectOrStart } from '../host/custodian-client.ts';
 import { Reconciler } from '../host/reconciler.ts';
+import type { AnswerStore } from '../ports/answer-store.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster } from '../ports/roster.ts';
 import { AgentWorkflows } from '../service/agent-workflows.ts';
@@ -213,8 +215,10 @@ export class Daemon {
       logs,
       prepare: (request, definition) =>
         prepareSpawn({ key: keys.key, apiUrl: () => `http://127.0.0.1:${this.ports.api}`, env }, request, definition),
+      onUnheard: (agentId, generation) => reconciler.nudge(agentId, generation),
       onTrouble: trouble,
     });
+    const executing = new Executing();
     const reconciler = new Reconciler({
       client,
       roster,
@@ -223,6 +227,7 @@ export class Daemon {
         orders: async () => (await this.custody.call('orders', {})).orders,
         orderDone: async (agent) => void (await this.custody.call('order_done', { agent })),
       },
+      isExecuting: (agentId, activityId) => executing.has(agentId, activityId),
       resign: (input, restore) => {
         definitions.verify(input);
         return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
@@ -249,7 +254,7 @@ export class Daemon {
       liveGeneration: (agentId) => fleet.liveGeneration(agentId),
       warn: (message, fields) => log.warn(fields, message),
     });
-    const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: this });
+    const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: this, answers: roster });
     const workers = await createWorkers({
       connection: native,
       namespace: temporal.namespace,
@@ -258,6 +263,7 @@ export class Daemon {
       activities: createActivities({
         hostId: this.hostId,
         host,
+        executing,
         define: (input) => definitions.trusted(input),
         failStop: (agentId, reason) => this.failStop(agentId, reason),
       }),
