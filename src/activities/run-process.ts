@@ -4,6 +4,7 @@ import type { Verdict } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { CustodianErrorBody } from '../custodian/protocol.ts';
 import type { Custody } from '../domain/custody.ts';
+import { failpoint } from '../host/failpoint.ts';
 import type { ActivityDeps } from './index.ts';
 
 /**
@@ -37,6 +38,7 @@ export async function runProcess(deps: ActivityDeps, request: RunRequest): Promi
     if (body.code === 'SPAWN_FAILED') throw new CodedError('SPAWN_FAILED', (error as Error).message, {}, error);
     throw error;
   }
+  failpoint('daemon.after-spawn');
   throw new CompleteAsyncError();
 }
 

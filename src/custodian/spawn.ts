@@ -71,9 +71,9 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
     const errno = errnoOf(error) ?? 'EIO';
     throw spawnRefusal(errno, `Cannot prepare the start of ${agent} in ${stateDir} (${errno}): ${messageOf(error)}`);
   }
-  failpoint('custodian.after-intent');
+  failpoint('custodian.after-intent', agent);
   const launched = launch({ params, executable, marker: markerOf(agent, generation, nonce), stdinFd, logFd });
-  if (launched.kind === 'started') failpoint('custodian.after-fork');
+  if (launched.kind === 'started') failpoint('custodian.after-fork', agent);
   closeSync(logFd);
   closeQuietly(stdinFd);
   if (launched.kind === 'failed') {
@@ -90,7 +90,7 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
   child.once('exit', (code, signal) => hooks.exited(incarnation, code, signal));
   // Kept, not appended: it runs, whatever the disk says.
   journal.keep([{ kind: 'live', agent, live }]);
-  failpoint('custodian.after-record');
+  failpoint('custodian.after-record', agent);
   hooks.started(incarnation);
   return resultOf(context, incarnation, false);
 }

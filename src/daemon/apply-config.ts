@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { LoadedConfig } from '../config/config.ts';
 import { CodedError } from '../contract/errors.ts';
+import { failpoint } from '../host/failpoint.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import type { AgentChanges } from './agent-changes.ts';
 import { originOf, planConfig } from './config-plan.ts';
@@ -36,7 +37,12 @@ export async function applyConfig(options: ApplyConfigOptions): Promise<void> {
   const isMaster = (agentId: string): boolean => agentId === config.master;
   const apply = async (wanted: (agentId: string) => boolean): Promise<void> => {
     await Promise.all([
-      ...plan.added.filter((input) => wanted(input.agent_id)).map((input) => changes.add(input)),
+      ...plan.added
+        .filter((input) => wanted(input.agent_id))
+        .map(async (input) => {
+          await changes.add(input);
+          failpoint('daemon.in-apply-config');
+        }),
       ...plan.changed
         .filter(({ row }) => wanted(row.agent_id))
         .map(async ({ input, row, fields }) => {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Verdict } from '../contract/definition.ts';
 import type { Custody } from '../domain/custody.ts';
 import { runActivityId, workflowIdOf } from '../contract/names.ts';
+import { failpoint } from './failpoint.ts';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 15_000;
@@ -56,6 +57,7 @@ export class Doorbell {
     for (let waitMs = RETRY_FIRST_MS; !this.ending.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
         await this.client.activity.complete({ workflowId: workflowIdOf(agentId), activityId }, result);
+        failpoint('daemon.after-ring');
         return true;
       } catch (error) {
         // Not scheduled yet, completed already or closed: the server cannot tell them apart.

@@ -14,6 +14,7 @@ import type { Roster } from '../ports/roster.ts';
 import { Beats } from './beats.ts';
 import type { CustodyLink } from './custody-link.ts';
 import type { Doorbell } from './doorbell.ts';
+import { failpoint } from './failpoint.ts';
 
 /** How much of a log stands beside the exit that it explains. */
 const LOG_TAIL_LINES = 20;
@@ -92,6 +93,7 @@ export class Host {
   /** The custodian tells that an incarnation has ended. Rings first: what waits for the verdict waits for a restart. */
   onExit({ agent, exit, custody }: Events['exit']): void {
     if (isReserved(agent)) return;
+    failpoint('daemon.before-ring');
     this.lastEnd.set(agent, exit.generation);
     this.unwatch(agent, exit.generation);
     void this.ring(agent, exit);

@@ -1,0 +1,17 @@
+/**
+ * Places where a test lets the daemon die as if by `kill -9`, chosen by the variable OPENSTARRY_FAILPOINT. Each lies
+ * between two writes that belong together and cannot be made at once.
+ */
+export type Failpoint =
+  /** The process runs and custody knows it; Temporal has not been told that the activity is completed later. */
+  | 'daemon.after-spawn'
+  /** The custodian has told of an exit; Temporal and the roster do not know of it. */
+  | 'daemon.before-ring'
+  /** Temporal knows of an exit; the roster does not. */
+  | 'daemon.after-ring'
+  /** Some agents of the configuration file exist, others do not. */
+  | 'daemon.in-apply-config';
+
+export function failpoint(name: Failpoint): void {
+  if (process.env['OPENSTARRY_FAILPOINT'] === name) process.kill(process.pid, 'SIGKILL');
+}

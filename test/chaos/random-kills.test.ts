@@ -1,0 +1,161 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe } from 'vitest';
+import type { AgentView } from '../../src/contract/agent-view.ts';
+import { isAlive } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
+import { chaos, type ChaosCase } from './chaos-case.ts';
+import { seeded } from './random.ts';
+import { timed, Trial } from './trial.ts';
+
+type Victim = 'daemon' | 'custodian' | 'temporal';
+const VICTIMS: Victim[][] = [
+  ['daemon'],
+  ['custodian'],
+  ['temporal'],
+  ['daemon', 'custodian'],
+  ['daemon', 'temporal'],
+  ['custodian', 'temporal'],
+  ['daemon', 'custodian', 'temporal'],
+];
+const FLEET = 12;
+/** How many agents of each round are commanded while the killing goes on; the others must not notice anything. */
+const COMMANDED = 4;
+
+describe('kill -9', () => {
+  chaos(
+    'kill -9 of daemon, custodian, Temporal in all combinations, at random moments of starts, stops and restarts',
+    async (c) => {
+      const seed = Number(process.env['OPENSTARRY_CHAOS_SEED'] ?? Date.now() % 1_000_000);
+      const random = seeded(seed);
+      c.rounds = c.size(Number(process.env['DEBUG_ROUNDS'] ?? 10), 200);
+      c.figure('seed', seed);
+      await using trial = await Trial.make(c, { agents: FLEET });
+      await trial.daemon.start();
+      await trial.untilFleetRuns(FLEET);
+      const settled: number[] = [];
+      for (let n = 0; n < c.rounds && c.violations.length === 0; n += 1) {
+        settled.push(await round(c, trial, random, `round ${n}`));
+      }
+      c.spread('until all is as it should be again', settled);
+      const { samples, longest_gap_ms: gapMs, incarnations } = await trial.observer.report();
+      c.figure('incarnations', incarnations.length);
+      c.figure('samples', `${samples}, longest gap ${gapMs} ms`);
+      await trial.finish();
+    },
+    { timeoutMs: 3_600_000 },
+  );
+
+  chaos(
+    'fifty agents are adopted after kill -9 of everything but the agents',
+    async (c) => {
+      const count = 50;
+      c.rounds = c.size(1, 5);
+      await using trial = await Trial.make(c, { agents: count });
+      await trial.daemon.start();
+      const pids = await trial.untilFleetRuns(count);
+      const took: number[] = [];
+      for (let n = 0; n < c.rounds; n += 1) {
+        for (const victims of [['daemon'], ['daemon', 'custodian', 'temporal']] satisfies Victim[][]) {
+          await kill(trial, victims);
+          const ms = await timed(async () => {
+            await trial.daemon.start();
+            const now = await trial.untilFleetRuns(count);
+            for (const [agent, pid] of pids) c.check(now.get(agent) === pid, `${agent} has a new pid`);
+          });
+          took.push(ms);
+          c.check(ms < 5_000, `adopted ${ms} ms after the start of the daemon, at most 5 s are allowed`);
+          await trial.compare(`after the death of ${victims.join(', ')}`);
+        }
+      }
+      c.spread('from the start to all adopted', took);
+      c.figure('new pids', 0);
+      await trial.finish();
+    },
+    { timeoutMs: 300_000 },
+  );
+});
+
+/** @returns milliseconds until everything was settled again */
+async function round(c: ChaosCase, trial: Trial, random: () => number, name: string): Promise<number> {
+  const before = new Map((await trial.fleet()).map((view) => [view.agent_id, view]));
+  const victims = VICTIMS[Math.floor(random() * VICTIMS.length)]!;
+  const commanded = [...before.keys()].toSorted(() => random() - 0.5).slice(0, COMMANDED);
+  const wanted = new Map<string, AgentView['desired'] | undefined>();
+  const commands = Promise.allSettled(
+    commanded.map(async (agentId) => {
+      await delay(random() * 150);
+      const verb = (['start', 'stop', 'restart'] as const)[Math.floor(random() * 3)]!;
+      wanted.set(agentId, undefined); // it may have taken effect, or not
+      const answer = await trial.daemon.call('POST', `/agents/${agentId}/${verb}?wait=accepted`);
+      if (answer.status < 300) wanted.set(agentId, verb === 'stop' ? 'stopped' : 'running');
+    }),
+  );
+  await delay(random() * 200);
+  await kill(trial, victims);
+  await commands;
+  const what = `${name} (${victims.join(', ')}; ${[...wanted].map(([id, to]) => `${id} ${to}`).join(', ')})`;
+  const ms = await timed(async () => {
+    if (victims.includes('daemon')) await trial.daemon.start();
+    await untilSettled(trial, what);
+  });
+  for (const view of await trial.fleet()) {
+    const { agent_id: id, desired, pid, generation } = view;
+    const then = before.get(id)!;
+    const ordered = wanted.get(id);
+    if (!commanded.includes(id))
+      c.check(pid === then.pid && generation === then.generation, `${what}: ${id} went from ${then.pid} to ${pid}`);
+    if (ordered !== undefined) c.check(desired === ordered, `${what}: ${id} is to be ${desired}, ordered: ${ordered}`);
+    if (pid !== null) c.check(isAlive(pid), `${what}: ${id} shows pid ${pid}, which is dead`);
+  }
+  await trial.compare(what);
+  for (const [agentId, ordered] of wanted) if (ordered === undefined) await fence(trial, agentId);
+  if (process.env['DEBUG_CHAOS'] && ms > 3000) process.stderr.write(`SLOW ${Math.round(ms)} ${what}\n`);
+  return ms;
+}
+
+/**
+ * A command of which nobody heard may take effect later than its round. One that is accepted after it and changes nothing
+ * makes sure that it has, or never will: a workflow takes its commands in order.
+ */
+async function fence(trial: Trial, agentId: string): Promise<void> {
+  const { desired } = (await trial.daemon.agent(agentId))!;
+  const verb = desired === 'stopped' ? 'stop' : 'start';
+  await until(async () => (await trial.daemon.call('POST', `/agents/${agentId}/${verb}`)).status === 200, {
+    deadlineMs: 40_000,
+    what: `${verb} of ${agentId} to be accepted`,
+  });
+  await untilSettled(trial, `the ${verb} of ${agentId}`);
+}
+
+async function untilSettled(trial: Trial, what: string): Promise<void> {
+  let last: AgentView[] = [];
+  const isSettled = ({ state, desired, pid }: AgentView): boolean =>
+    desired === 'running' ? state === 'running' && pid !== null && isAlive(pid) : state === 'stopped';
+  try {
+    await until(
+      async () => {
+        const { entries } = await trial.daemon.custody().catch(() => ({ entries: [] }));
+        last = await trial.fleet().catch(() => []);
+        const generations = new Map(entries.map(({ agent, live }) => [agent, live?.generation]));
+        const agrees = (view: AgentView): boolean =>
+          isSettled(view) && generations.get(view.agent_id) === (view.pid === null ? undefined : view.generation);
+        return last.length === FLEET && last.every(agrees) && (await trial.temporal()) !== undefined;
+      },
+      { deadlineMs: 75_000, what: `${what} to settle` },
+    );
+  } catch (error) {
+    const odd = last.filter((view) => !isSettled(view));
+    throw new Error(`${(error as Error).message}: ${JSON.stringify(odd)}`, { cause: error });
+  }
+}
+
+async function kill(trial: Trial, victims: Victim[]): Promise<void> {
+  const custody = await trial.daemon.custody().catch(() => undefined);
+  const temporal = custody?.entries.find((entry) => entry.agent === '_temporal')?.live?.pid;
+  const pids = [
+    ...(victims.includes('custodian') ? [custody?.pid] : []),
+    ...(victims.includes('temporal') ? [temporal] : []),
+  ];
+  for (const pid of pids) if (pid !== undefined && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  if (victims.includes('daemon')) await trial.daemon.signal('SIGKILL');
+}

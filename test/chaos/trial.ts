@@ -1,0 +1,209 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import Database from 'libsql';
+import type { AgentView } from '../../src/contract/agent-view.ts';
+import type { CustodyEntry } from '../../src/custodian/protocol.ts';
+import { isAlive, TestDaemon } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
+import { Bystander } from './bystander.ts';
+import type { ChaosCase } from './chaos-case.ts';
+import { Observer } from './observer.ts';
+
+/** Seconds that nobody else sleeps. */
+const SLEEP = '36061';
+/** Of the marker that a bystander carries. */
+export const FOREIGN_NONCE = '0123456789abcdef';
+let trials = 0;
+
+export interface TrialOptions {
+  /** Agents `<prefix>0` … of the configuration file that only sleep, every second one as a tree. */
+  agents?: number;
+  config?: Record<string, unknown>;
+  env?: NodeJS.ProcessEnv;
+}
+
+/** A daemon under test, the witness that watches it, and bystanders that look like its agents. */
+export class Trial {
+  readonly c: ChaosCase;
+  readonly daemon: TestDaemon;
+  readonly observer: Observer;
+  readonly prefix: string;
+  readonly #bystanders: Bystander[] = [];
+  /** Exits that custody told, by agent; a later one takes the place of an earlier one there. */
+  readonly #recorded = new Map<string, Set<number>>();
+  #hasEnded = false;
+
+  private constructor(c: ChaosCase, daemon: TestDaemon, observer: Observer, prefix: string) {
+    this.c = c;
+    this.daemon = daemon;
+    this.observer = observer;
+    this.prefix = prefix;
+  }
+
+  static async make(c: ChaosCase, { agents = 0, config = {}, env = {} }: TrialOptions = {}): Promise<Trial> {
+    trials += 1;
+    const prefix = `c${process.pid}x${trials}-`;
+    const fleet = Array.from({ length: agents }, (_, n) => [`${prefix}${n}`, { command: sleeper(n) }] as const);
+    const daemon = await TestDaemon.make(
+      {
+        defaults: { backoff: { initial: '50ms', max: '500ms' }, stop: { grace: '1s' } },
+        ...config,
+        agents: { ...Object.fromEntries(fleet), ...(config['agents'] as object | undefined) },
+      },
+      { env },
+    );
+    const observer = new Observer(prefix);
+    await observer.ignore(FOREIGN_NONCE);
+    const trial = new Trial(c, daemon, observer, prefix);
+    await trial.addBystander(); // with the same command line
+    await trial.addBystander({ OPENSTARRY_INCARNATION: `${prefix}0/1/${FOREIGN_NONCE}` });
+    return trial;
+  }
+
+  id(name: string | number): string {
+    return `${this.prefix}${name}`;
+  }
+
+  async addBystander(env: Record<string, string> = {}): Promise<Bystander> {
+    const bystander = await Bystander.start(env, ['sleep', SLEEP]);
+    this.#bystanders.push(bystander);
+    return bystander;
+  }
+
+  /** Waits until the sleepers of the configuration run. @returns their pids */
+  async untilFleetRuns(count: number, deadlineMs = 60_000): Promise<Map<string, number>> {
+    const views = await until(
+      async () => {
+        const all = await this.fleet().catch(() => []);
+        return all.length >= count && all.every((view) => view.state === 'running') ? all : undefined;
+      },
+      { deadlineMs, what: `${count} running agents` },
+    );
+    return new Map(views.map((view) => [view.agent_id, view.pid!]));
+  }
+
+  /** The sleepers, as the API shows them. */
+  async fleet(): Promise<AgentView[]> {
+    return (await this.daemon.agents()).filter((view) => /^\d+$/.test(view.agent_id.slice(this.prefix.length)));
+  }
+
+  async temporal(): Promise<NonNullable<CustodyEntry['live']> | undefined> {
+    return (await this.daemon.custody()).entries.find((entry) => entry.agent === '_temporal')?.live;
+  }
+
+  /** Compares what the witness has seen with what the daemon says. To be called while nothing is under way. */
+  async compare(when: string): Promise<void> {
+    const { c } = this;
+    const seen = await this.observer.report();
+    for (const { agent, pids } of seen.doubles)
+      c.check(false, `${when}: two incarnations of ${agent} lived: ${JSON.stringify(pids)}`);
+    const { entries } = await this.daemon.custody();
+    this.#noteExits(entries);
+    const held = new Map(entries.flatMap(({ agent, live }) => (live ? [[agent, live] as const] : [])));
+    for (const { agent, generation, lives, pids } of seen.incarnations) {
+      if (lives)
+        c.check(
+          held.get(agent)?.generation === generation,
+          `${when}: ${agent}/${generation} (pids ${pids.join(', ')}) lives without a record`,
+        );
+      else
+        c.check(this.#recorded.get(agent)?.has(generation) ?? false, `${when}: no exit of ${agent}/${generation} kept`);
+    }
+    for (const [agent, live] of held)
+      c.check(isAlive(live.pid), `${when}: ${agent} is recorded with pid ${live.pid}, which is dead`);
+    for (const bystander of this.#bystanders) {
+      const harm = bystander.harm();
+      if (harm !== undefined) c.check(false, `${when}: ${harm}`);
+    }
+    this.checkDatabases(when);
+  }
+
+  checkDatabases(when: string): void {
+    const folder = path.join(this.daemon.stateDir, 'temporal');
+    const temporal = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : [];
+    for (const file of [path.join(this.daemon.stateDir, 'roster.db'), ...temporal]) {
+      if (!file.endsWith('.db') || !existsSync(file)) continue;
+      const db = new Database(file, { readonly: true });
+      try {
+        const verdict = (db.prepare('PRAGMA integrity_check').raw().get() as unknown[])[0];
+        this.c.check(verdict === 'ok', `${when}: ${path.basename(file)}: ${String(verdict)}`);
+      } finally {
+        db.close();
+      }
+    }
+  }
+
+  /** Ends the daemon in order and looks whether anything is left. */
+  async finish(): Promise<void> {
+    const { custody, daemon, observer, c } = { custody: await this.daemon.custody(), ...this };
+    await daemon.signal('SIGTERM');
+    const pids = [custody.pid, ...custody.entries.flatMap(({ live }) => (live ? [live.pid] : []))];
+    await until(() => !pids.some(isAlive), { what: 'the end of custodian, Temporal and agents' }).catch(
+      (error: unknown) =>
+        c.check(false, `${String(error)}: ${pids.filter(isAlive).join(', ')} of ${pids.join(', ')} live`),
+    );
+    const left = (await observer.report()).incarnations.filter(({ lives }) => lives);
+    c.check(
+      left.length === 0,
+      `left after the end: ${left.map(({ agent, pids }) => `${agent} ${pids.join()}`).join()}`,
+    );
+    for (const { agent, generation } of (await observer.report()).incarnations)
+      c.check(
+        this.#exitsInLog().get(agent)?.has(generation) ?? false,
+        `after the end: no exit of ${agent}/${generation}`,
+      );
+    for (const bystander of this.#bystanders) {
+      const harm = bystander.harm();
+      if (harm !== undefined) c.check(false, `after the end: ${harm}`);
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    await this.daemon.end();
+    // What a broken daemon left behind must not outlive the test.
+    for (const { pids } of (await this.observer.report()).incarnations)
+      for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    await this.observer.end();
+    for (const bystander of this.#bystanders) await bystander.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+
+  /** Custody keeps the last exit of each agent; the custodian's log has told all of them. */
+  #noteExits(entries: CustodyEntry[]): void {
+    const note = (agent: string, generation: number): void =>
+      void this.#recorded.set(agent, (this.#recorded.get(agent) ?? new Set()).add(generation));
+    for (const { agent, custody } of entries) if (custody.last_exit) note(agent, custody.last_exit.generation);
+    for (const [agent, told] of this.#exitsInLog()) {
+      for (const [generation, times] of told) {
+        note(agent, generation);
+        this.c.check(times === 1, `the exit of ${agent}/${generation} was recorded ${times} times`);
+      }
+    }
+  }
+
+  #exitsInLog(): Map<string, Map<number, number>> {
+    const told = new Map<string, Map<number, number>>();
+    for (const line of readFileSync(path.join(this.daemon.stateDir, 'custodian.log'), 'utf8').split('\n')) {
+      if (!line.includes('"An agent ended"')) continue;
+      const { agent, generation } = JSON.parse(line) as { agent: string; generation: number };
+      const of = told.get(agent) ?? new Map<number, number>();
+      told.set(agent, of.set(generation, (of.get(generation) ?? 0) + 1));
+    }
+    return told;
+  }
+}
+
+export const sleeper = (n: number): string[] =>
+  n % 2 === 0 ? ['sleep', SLEEP] : ['sh', '-c', `sleep ${SLEEP} & wait`];
+
+/** Milliseconds that something took. */
+export async function timed(what: () => Promise<unknown>): Promise<number> {
+  const before = performance.now();
+  await what();
+  return performance.now() - before;
+}
