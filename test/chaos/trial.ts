@@ -135,7 +135,8 @@ export class Trial {
 
   /** Ends the daemon in order and looks whether anything is left. */
   async finish(): Promise<void> {
-    const { custody, daemon, observer, c } = { custody: await this.daemon.custody(), ...this };
+    const { daemon, observer, c } = this;
+    const custody = await daemon.custody();
     await daemon.signal('SIGTERM');
     const pids = [custody.pid, ...custody.entries.flatMap(({ live }) => (live ? [live.pid] : []))];
     await until(() => !pids.some(isAlive), { what: 'the end of custodian, Temporal and agents' }).catch(

@@ -1,0 +1,52 @@
+// `npm run chaos`: the cases of test/chaos at full length, one after the other, and their table. It ends with an error if
+// any promise was broken. Arguments after `--` go to vitest, such as a part of a file's name or `-t` and a part of a case's.
+//   OPENSTARRY_CHAOS_SEED     repeats the random rounds of an earlier run
+//   OPENSTARRY_CHAOS_REPORT   keeps the rows, as JSON lines
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { build } from './build.mjs';
+import { main, ROOT, setUp } from './setup.mjs';
+
+async function runChaos(args) {
+  await setUp();
+  await build();
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'openstarry-chaos-report-'));
+  try {
+    const report = process.env.OPENSTARRY_CHAOS_REPORT ?? path.join(folder, 'rows.jsonl');
+    const vitest = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+    const filters = args.some((arg) => !arg.startsWith('-')) ? args : ['test/chaos', ...args];
+    const child = spawn(process.execPath, [vitest, 'run', '--project', 'system', '--no-file-parallelism', ...filters], {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env: { ...process.env, OPENSTARRY_CHAOS: 'full', OPENSTARRY_CHAOS_REPORT: report },
+    });
+    process.on('SIGINT', () => {}); // the terminal told the tests as well: wait until they have cleaned up
+    const exitCode = await new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
+    const rows = readRows(report);
+    process.stdout.write(`\n${tableOf(rows)}\n`);
+    const violations = rows.reduce((sum, row) => sum + row.violations.length, 0);
+    process.stdout.write(`${rows.length} cases, ${violations} violations\n`);
+    return exitCode === 0 && violations === 0 && rows.length > 0 ? 0 : 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readRows(file) {
+  try {
+    return readFileSync(file, 'utf8').split('\n').filter(Boolean).map(JSON.parse);
+  } catch {
+    return [];
+  }
+}
+
+/** In Markdown, so that it can be put into docs/reliability.md as it is. */
+function tableOf(rows) {
+  const lines = rows.map((row) => `| ${row.case} | ${row.rounds} | ${row.violations.length} | ${row.figures} |`);
+  const broken = rows.flatMap((row) => row.violations.slice(0, 10).map((violation) => `  ${row.case}: ${violation}`));
+  return ['| case | rounds | violations | figures |', '|---|---|---|---|', ...lines, '', ...broken].join('\n');
+}
+
+await main(() => runChaos(process.argv.slice(2)));
