@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { CodedError } from '../contract/errors.ts';
 import { strict } from '../schema/problem.ts';
 import type { CommandResult } from '../service/commands.ts';
-import { CommandLimit } from './command-limit.ts';
+import type { CommandLimit } from './command-limit.ts';
+import { cursor, cursorOf } from './cursor.ts';
 import type { ApiDeps } from './deps.ts';
-import { agentPath, duration, flag, noBody, noQuery, wait, whole } from './request-schema.ts';
+import { agentPath, commandOptions, duration, flag, noBody, noQuery, wait, whole } from './request-schema.ts';
 import { callOf } from './request-context.ts';
 
 const grace = { grace: duration.optional() };
@@ -16,17 +17,22 @@ const startQuery = strict({ wait });
 const listQuery = strict({
   state: z.string().max(32).optional(),
   template_id: z.string().max(200).optional(),
-  label: z.union([z.string(), z.array(z.string())], { error: 'name=value or name' }).optional(),
+  label: z
+    .union([z.string(), z.array(z.string())], { error: 'name=value or name' })
+    .optional()
+    .meta({ description: '`name=value`, or `name` with any value; may be repeated, then all must hold' }),
+  limit: whole(1, 10_000).optional().meta({ description: 'At most so many; without it, all' }),
+  cursor: cursor.optional(),
 });
 const historyQuery = strict({
   limit: whole(1, 1000).default(100),
-  before: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+  before: whole(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'Only entries with a lower `id`' }),
+  cursor: cursor.optional(),
 });
 const signalBody = strict({ name: z.string().max(32) });
 
-export function agentRoutes(deps: ApiDeps): FastifyPluginCallbackZod {
+export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCallbackZod {
   const { orchestrator } = deps;
-  const limit = new CommandLimit(deps.commandLimit);
   const limited = async (request: FastifyRequest): Promise<void> => {
     limit.take((request.params as { agent_id: string }).agent_id);
   };
@@ -42,13 +48,17 @@ export function agentRoutes(deps: ApiDeps): FastifyPluginCallbackZod {
     });
 
     app.get('/agents', { schema: { querystring: listQuery } }, async (request) => {
-      const { state, template_id, label } = request.query;
+      const { state, template_id, label, limit: count, cursor: after } = request.query;
       const filter = {
         ...(state === undefined ? {} : { state }),
         ...(template_id === undefined ? {} : { template_id }),
         labels: label === undefined ? [] : [label].flat(),
       };
-      return { agents: await orchestrator.list(callOf(request), filter) };
+      const all = await orchestrator.list(callOf(request), filter);
+      const rest = after === undefined ? all : all.filter(({ agent_id }) => agent_id > after);
+      const agents = rest.slice(0, count);
+      const last = agents.at(-1);
+      return { agents, next_cursor: last && agents.length < rest.length ? cursorOf(last.agent_id) : null };
     });
 
     const path = { params: agentPath };
@@ -59,19 +69,28 @@ export function agentRoutes(deps: ApiDeps): FastifyPluginCallbackZod {
     const deletion = { schema: { ...path, querystring: deleteQuery, body: noBody }, preHandler: limited };
     app.delete('/agents/:agent_id', deletion, async (request, reply) => {
       const { purge, ...query } = request.query;
-      const result = await orchestrator.remove(callOf(request), request.params.agent_id, { ...options(query), purge });
+      const result = await orchestrator.remove(callOf(request), request.params.agent_id, {
+        ...commandOptions(query),
+        purge,
+      });
       return sendResult(reply, result);
     });
 
     const stop = { schema: { ...path, querystring: stopQuery, body: noBody }, preHandler: limited };
     app.post('/agents/:agent_id/stop', stop, async (request, reply) =>
-      sendResult(reply, await orchestrator.stop(callOf(request), request.params.agent_id, options(request.query))),
+      sendResult(
+        reply,
+        await orchestrator.stop(callOf(request), request.params.agent_id, commandOptions(request.query)),
+      ),
     );
 
     const start = { schema: { ...path, querystring: startQuery, body: noBody }, preHandler: limited };
     for (const verb of ['start', 'restart'] as const) {
       app.post(`/agents/:agent_id/${verb}`, start, async (request, reply) =>
-        sendResult(reply, await orchestrator[verb](callOf(request), request.params.agent_id, options(request.query))),
+        sendResult(
+          reply,
+          await orchestrator[verb](callOf(request), request.params.agent_id, commandOptions(request.query)),
+        ),
       );
     }
 
@@ -84,25 +103,16 @@ export function agentRoutes(deps: ApiDeps): FastifyPluginCallbackZod {
 
     const history = { schema: { ...path, querystring: historyQuery } };
     app.get('/agents/:agent_id/history', history, async (request) => {
-      const { limit: count, before } = request.query;
+      const { limit: count, cursor: from } = request.query;
+      const before = from === undefined ? request.query.before : Number(from);
       const page = { limit: count, ...(before === undefined ? {} : { before }) };
       const entries = await orchestrator.history(callOf(request), request.params.agent_id, page);
-      const oldest = entries.at(-1)?.id;
+      const oldest = entries.length === count ? entries.at(-1)?.id : undefined;
       // A full page may have been the last one; then the next is empty.
-      return { entries, next_before: entries.length === count && oldest !== undefined ? oldest : null };
+      return { entries, next_cursor: oldest === undefined ? null : cursorOf(oldest), next_before: oldest ?? null };
     });
     done();
   };
-}
-
-function options({
-  wait: { until, waitMs },
-  grace: given,
-}: {
-  wait: z.output<typeof wait>;
-  grace?: string | undefined;
-}) {
-  return { waitMs: until === 'accepted' ? 0 : waitMs, ...(given === undefined ? {} : { grace: given }) };
 }
 
 /** 200 when what was asked for has come about, else 202 with what holds now and why. */

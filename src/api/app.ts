@@ -10,13 +10,20 @@ import { CodedError, ERRORS } from '../contract/errors.ts';
 import { agentRoutes } from './agent-routes.ts';
 import { authenticate } from './authentication.ts';
 import { checkHost, checkOrigin } from './caller-origin.ts';
+import { bulkRoutes } from './bulk-routes.ts';
+import { CommandLimit } from './command-limit.ts';
 import { daemonRoutes } from './daemon-routes.ts';
 import type { ApiDeps } from './deps.ts';
+import { documentationRoutes } from './documentation-routes.ts';
 import { errorBody, errorHandler, notFoundHandler } from './error-reply.ts';
+import { eventRoute } from './event-route.ts';
+import { answerOnce, digest } from './idempotency.ts';
 import { logRoute } from './log-route.ts';
+import { documentRoutes } from './openapi.ts';
 import { validatorOf } from './request-schema.ts';
 import { healthRoute, metricsRoute } from './probe-routes.ts';
 import { endWaitsEarly, logRequests, requestIdOf } from './request-context.ts';
+import { RouteMethods } from './route-methods.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 /** How long requests under way may take to answer once the server closes. */
@@ -35,11 +42,17 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     deps.metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000);
   });
   guard(app, deps);
-  app.register(agentRoutes(deps));
+  answerOnce(app, deps.answers);
+  documentRoutes(app, deps.daemon.facts().version);
+  const limit = new CommandLimit(deps.commandLimit);
+  app.register(agentRoutes(deps, limit));
+  app.register(bulkRoutes(deps, limit));
+  app.register(eventRoute(deps));
   app.register(logRoute(deps));
   app.register(daemonRoutes(deps));
   app.register(healthRoute(deps));
   app.register(metricsRoute(deps));
+  app.register(documentationRoutes());
   return app;
 }
 
@@ -82,9 +95,15 @@ function createApp(log: Logger): FastifyInstance {
   app.decorateRequest('caller', null);
   app.decorateRequest('gone', null);
   app.decorateRequest('refusal', null);
+  app.decorateRequest('once', null);
+  app.decorateRequest('bodyDigest', '');
   app.setValidatorCompiler(validatorOf);
   app.setErrorHandler(errorHandler);
-  app.setNotFoundHandler(notFoundHandler);
+  const methods = new RouteMethods();
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) methods.add(each, url);
+  });
+  app.setNotFoundHandler(notFoundHandler((path) => methods.of(path)));
   onlyJson(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
@@ -97,10 +116,11 @@ function createApp(log: Logger): FastifyInstance {
 function guard(app: FastifyInstance, { auth, daemon, allowedHosts }: ApiDeps): void {
   app.addHook('onRequest', async (request) => {
     const { host, origin, authorization } = request.headers;
-    if (request.routeOptions.config.open !== true) {
+    const { open, public: isPublic } = request.routeOptions.config;
+    if (open !== true) {
       checkHost(host, allowedHosts);
       checkOrigin(origin, host);
-      request.caller = authenticate(authorization, auth);
+      if (isPublic !== true) request.caller = authenticate(authorization, auth);
     }
     const changes = request.method !== 'GET' && request.method !== 'HEAD' && request.routeOptions.url !== '/shutdown';
     if (changes && daemon.facts().phase === 'shutdown')
@@ -114,6 +134,7 @@ function onlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined);
+    request.bodyDigest = digest(body as string);
     return parse(request, body as string, done);
   });
 }

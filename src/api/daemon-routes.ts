@@ -1,6 +1,7 @@
+import os from 'node:os';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import type { AgentView } from '../contract/agent-view.ts';
-import type { DaemonView } from '../contract/daemon-view.ts';
+import type { DaemonView, HostView } from '../contract/daemon-view.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { strict } from '../schema/problem.ts';
 import { checkAdmin } from './agent-routes.ts';
@@ -20,6 +21,25 @@ export function daemonRoutes({ orchestrator, daemon, fleet, temporal }: ApiDeps)
         agents: countAgents(await orchestrator.list(callOf(request))),
         critical_down: fleet.criticalDown(),
       };
+    });
+
+    app.get('/hosts', { schema: { querystring: noQuery } }, async (request): Promise<{ hosts: HostView[] }> => {
+      const { host, tree } = daemon.facts();
+      const agents = await orchestrator.list(callOf(request));
+      const here = agents.filter((agent) => agent.host === null || agent.host === host);
+      const own: HostView = {
+        host,
+        name: os.hostname(),
+        platform: os.platform(),
+        arch: os.arch(),
+        cpus: os.availableParallelism(),
+        memory_bytes: os.totalmem(),
+        tree,
+        agents: here.length,
+        live: here.filter((agent) => agent.pid !== null).length,
+        this: true,
+      };
+      return { hosts: [own] };
     });
 
     const reload = { querystring: strict({ dry_run: flag }), body: noBody };

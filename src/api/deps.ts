@@ -2,20 +2,36 @@ import type { Logger } from 'pino';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { DaemonFacts } from '../contract/daemon-view.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
+import type { AnswerStore } from '../ports/answer-store.ts';
 import type { AgentCaller } from '../service/caller.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
+import type { StreamTimes } from './event-route.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface ApiDeps {
   orchestrator: Pick<
     Orchestrator,
-    'create' | 'list' | 'get' | 'start' | 'stop' | 'restart' | 'remove' | 'signal' | 'logs' | 'followLogs' | 'history'
+    | 'create'
+    | 'list'
+    | 'get'
+    | 'start'
+    | 'stop'
+    | 'restart'
+    | 'remove'
+    | 'signal'
+    | 'commandMany'
+    | 'events'
+    | 'logs'
+    | 'followLogs'
+    | 'history'
   >;
   auth: Auth;
   daemon: DaemonControl;
   fleet: FleetHealth;
   temporal: TemporalLink;
+  /** What was answered to requests with an `Idempotency-Key`. */
+  answers: AnswerStore;
   metrics: Metrics;
   /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
   parseAgentInput: (body: unknown) => AgentInput;
@@ -24,6 +40,8 @@ export interface ApiDeps {
   allowedHosts?: readonly string[];
   /** How many commands an agent bears. @default 10 a second, 50 at once */
   commandLimit?: { perSecond: number; burst: number };
+  /** Of `GET /events`. */
+  streamTimes?: StreamTimes;
 }
 
 export interface Auth {

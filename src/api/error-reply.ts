@@ -15,13 +15,21 @@ export function errorHandler(error: unknown, request: FastifyRequest, reply: Fas
   return reply.code(kind.status).send(errorBody(coded, request.id));
 }
 
-export function notFoundHandler(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const path = request.url.split('?', 1)[0] ?? '';
-  return errorHandler(
-    new CodedError('ROUTE_NOT_FOUND', `There is no ${request.method} ${path.slice(0, 200)}`),
-    request,
-    reply,
-  );
+/** @param methodsOf those that the path has */
+export function notFoundHandler(methodsOf: (path: string) => string[]) {
+  return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const shown = path.slice(0, 200);
+    const methods = methodsOf(path);
+    if (methods.length === 0) {
+      const error = new CodedError('ROUTE_NOT_FOUND', `There is no ${request.method} ${shown}`);
+      return errorHandler(error, request, reply);
+    }
+    const allowed = methods.join(', ');
+    const message = `${shown} has no ${request.method}; it has ${allowed}`;
+    reply.header('allow', allowed);
+    return errorHandler(new CodedError('METHOD_NOT_ALLOWED', message, { allowed: methods }), request, reply);
+  };
 }
 
 export function errorBody(error: CodedError, requestId: string): ErrorBody {

@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs no token. */
     open?: boolean;
+    /** Needs no token either, but is refused to web pages of others. */
+    public?: boolean;
   }
 }
 
@@ -26,7 +28,12 @@ export function requestIdOf(request: IncomingMessage): string {
 
 export function callOf(request: FastifyRequest): Call {
   if (request.caller === null) throw new CodedError('UNAUTHORIZED', 'This route needs a token');
-  const call = { caller: request.caller, request_id: request.id };
+  const { once } = request;
+  const call = {
+    caller: request.caller,
+    request_id: once?.request_id ?? request.id,
+    ...(once === null ? {} : { once: { id: once.id, again: once.again } }),
+  };
   return request.gone === null ? call : { ...call, signal: request.gone.signal };
 }
 

@@ -34,11 +34,13 @@ export const noBody = strict({}).nullish();
 export const flag = z
   .enum(['', 'true', 'false', '1', '0'], { error: 'true or false' })
   .transform((text) => text === '' || text === 'true' || text === '1')
-  .default(false);
+  .default(false)
+  .meta({ default: 'false' });
 
 export const duration = z
   .string()
-  .refine((text) => readDuration(text) !== undefined, 'a duration such as "500ms", "5s" or "2m"');
+  .refine((text) => readDuration(text) !== undefined, 'a duration such as "500ms", "5s" or "2m"')
+  .meta({ description: 'A duration such as `500ms`, `5s` or `2m`', examples: ['5s'] });
 
 export function whole(min: number, max: number) {
   return z
@@ -47,7 +49,8 @@ export function whole(min: number, max: number) {
       (text) => /^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max,
       `a whole number from ${min} to ${max}`,
     )
-    .transform(Number);
+    .transform(Number)
+    .meta({ type: 'integer', minimum: min, maximum: max });
 }
 
 export interface Wait {
@@ -67,7 +70,20 @@ export const wait = z
     const message = 'running, accepted, none or a duration up to 10m, such as "5s"';
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
+  })
+  .meta({
+    description:
+      'How long to wait for what is asked for: `running` (30 s), `accepted` or `none` (not at all), or a duration up to `10m`',
+    examples: ['accepted', '5s'],
   });
+
+/** How a command is carried out, from its query. */
+export function commandOptions({ wait: { until, waitMs }, grace }: { wait: Wait; grace?: string | undefined }): {
+  waitMs: number;
+  grace?: string;
+} {
+  return { waitMs: until === 'accepted' ? 0 : waitMs, ...(grace === undefined ? {} : { grace }) };
+}
 
 function readDuration(text: string): number | undefined {
   try {

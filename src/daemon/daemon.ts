@@ -195,7 +195,7 @@ export class Daemon {
 
   private async assemble(base: {
     keys: Keys;
-    roster: Roster;
+    roster: Roster & AnswerStore;
     configuration: Configuration;
     temporal: OpenTemporal;
     connection: Connection;

@@ -7,6 +7,7 @@ import { createMetrics } from '../api/metrics.ts';
 import type { LoadedConfig } from '../config/config.ts';
 import type { PortName } from '../contract/daemon-view.ts';
 import type { Fleet } from '../host/fleet.ts';
+import type { AnswerStore } from '../ports/answer-store.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
@@ -20,6 +21,7 @@ export interface FrontOptions {
   temporal: TemporalLink;
   log: Logger;
   daemon: DaemonControl;
+  answers: AnswerStore;
 }
 
 /** Everything that listens: the API, and health and metrics on ports of their own. */
@@ -27,7 +29,7 @@ export class Front {
   private readonly apps: Record<'api' | 'health' | 'metrics', FastifyInstance>;
   private readonly listening: Listening[] = [];
 
-  constructor({ orchestrator, keys, fleet, temporal, log, daemon }: FrontOptions) {
+  constructor({ orchestrator, keys, fleet, temporal, log, daemon, answers }: FrontOptions) {
     const metrics = createMetrics(fleet);
     const auth = {
       adminToken: keys.token,
@@ -35,7 +37,17 @@ export class Front {
       verifyAgentToken: (token: string) => readAgentToken(token, keys.key),
     };
     this.apps = {
-      api: buildApi({ orchestrator, auth, daemon, fleet, temporal, metrics, parseAgentInput: parseAgentRequest, log }),
+      api: buildApi({
+        orchestrator,
+        auth,
+        daemon,
+        fleet,
+        temporal,
+        answers,
+        metrics,
+        parseAgentInput: parseAgentRequest,
+        log,
+      }),
       health: buildHealthApp({ fleet, temporal, log }),
       metrics: buildMetricsApp({ metrics, log }),
     };

@@ -8,8 +8,10 @@ import type { DaemonFacts } from '../../src/contract/daemon-view.ts';
 import { CodedError } from '../../src/contract/errors.ts';
 import { parseAgentRequest } from '../../src/schema/agent-input.ts';
 import type { Call } from '../../src/service/caller.ts';
+import type { FleetEvent } from '../../src/service/fleet-events.ts';
 import { viewOf } from '../../src/service/view.ts';
 import { rowOf } from '../service/rows.ts';
+import { memoryAnswers } from './memory-answers.ts';
 
 export const TOKEN = 'ost_admin-token';
 export const AGENT_TOKEN = 'osa_agent-token';
@@ -80,6 +82,8 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       stop: answering('stop', command),
       restart: answering('restart', command),
       remove: answering('remove', (agent_id: string) => ({ agent_id, revision: 1, settled: true, agent: null })),
+      commandMany: answering('commandMany', () => [{ agent_id: 'a', settled: true, state: 'stopped' as const }]),
+      events: answering('events', () => happened()),
       signal: answering('signal', () => ({ revision: 7 })),
       logs: answering('logs', () => ['one', 'two']),
       followLogs: answering('followLogs', () => followed(['one'])),
@@ -107,12 +111,17 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
     },
     fleet,
     temporal: { reachable: () => state.reachable },
+    answers: memoryAnswers(),
     metrics: createMetrics(fleet),
     parseAgentInput: parseAgentRequest,
     log: logInto(lines),
     ...more,
   };
   return { deps, app: buildApi(deps), asked, lines, state };
+}
+
+async function* happened(): AsyncGenerator<FleetEvent> {
+  yield { kind: 'agent', agent: agentView('a') };
 }
 
 async function* followed(lines: string[]): AsyncGenerator<string> {

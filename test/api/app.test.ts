@@ -306,12 +306,23 @@ describe('bad input is a 4xx that names what is wrong', () => {
   test('an unknown route or method', async () => {
     for (const [method, url] of [
       ['GET', '/nothing'],
-      ['PUT', '/agents/a'],
       ['POST', '/agents/a/explode'],
-      ['GET', '/agents/a/stop'],
+      ['POST', '/agents:explode'],
+      ['POST', '/agents//stop'],
     ] as const) {
       const response = await send(method, url);
       expect([response.statusCode, codeOf(response)]).toEqual([404, 'ROUTE_NOT_FOUND']);
+    }
+    for (const [method, url, allowed] of [
+      ['PUT', '/agents/a', 'DELETE, GET, HEAD'],
+      ['GET', '/agents/a/stop', 'POST'],
+      ['GET', '/agents:stop?x=1', 'POST'],
+      ['DELETE', '/healthz', 'GET, HEAD'],
+    ] as const) {
+      const response = await send(method, url);
+      expect([response.statusCode, codeOf(response)]).toEqual([405, 'METHOD_NOT_ALLOWED']);
+      expect(response.headers['allow']).toBe(allowed);
+      expect(response.json().error.message).toContain(allowed);
     }
   });
 });

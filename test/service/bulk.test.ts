@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../src/contract/errors.ts';
 import { commandMany, type Selection } from '../../src/service/bulk.ts';
-import type { Call } from '../../src/service/caller.ts';
+import type { Call, Caller } from '../../src/service/caller.ts';
 import type { CommandOptions, CommandResult } from '../../src/service/commands.ts';
 import { viewOf } from '../../src/service/view.ts';
 import { rowOf } from './rows.ts';
@@ -36,7 +36,7 @@ describe('commandMany', () => {
   });
 
   test('commands for an agent only those that it has created', async () => {
-    const caller = { kind: 'agent', agent_id: 'master', generation: 1, may: { start: [] } } as const;
+    const caller: Caller = { kind: 'agent', agent_id: 'master', generation: 1, may: { start: [] } };
     expect(await namesOf({ kind: 'all' }, { ...ADMIN, caller })).toEqual(['b']);
   });
 

@@ -1,0 +1,212 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { isErrorCode } from '../../src/contract/errors.ts';
+import { OPERATIONS } from '../../src/api/operations.ts';
+import { errorBody } from '../../src/schema/views.ts';
+import { apiFixture, refusal, type ApiFixture } from './api-fixture.ts';
+import { send } from './client.ts';
+
+interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, { examples?: unknown[] }> };
+}
+interface Operation {
+  operationId: string;
+  summary?: string;
+  parameters?: { name: string; in: string; description?: string; schema: unknown }[];
+  requestBody?: unknown;
+  responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
+  security?: unknown[];
+}
+
+let api: ApiFixture;
+let routes: string[];
+let document: Document;
+beforeEach(async () => {
+  api = apiFixture();
+  routes = [];
+  api.app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') routes.push(`${each} ${url}`);
+  });
+  const answer = await api.app.inject({ url: '/openapi.json', headers: { host: 'localhost' } });
+  document = answer.json();
+});
+afterEach(() => api.app.close());
+
+const documented = (): { name: string; operation: Operation }[] =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
+  );
+const pathOf = (route: string): string =>
+  route
+    .replaceAll('::', '\0')
+    .replaceAll(/:(\w+)/g, '{$1}')
+    .replaceAll('\0', ':');
+
+describe('GET /openapi.json', () => {
+  test('is a valid OpenAPI 3.1 document', async () => {
+    expect(document.openapi).toBe('3.1.0');
+    const { valid, errors } = await new Validator().validate(structuredClone(document) as never);
+    expect([valid, errors]).toEqual([true, undefined]);
+  });
+
+  test('has every route, and none that does not exist', () => {
+    expect(routes.length).toBeGreaterThan(15);
+    const names = documented().map(({ name }) => name);
+    expect(names.toSorted()).toEqual(routes.map(pathOf).toSorted());
+    expect(Object.keys(OPERATIONS).map(pathOf).toSorted()).toEqual(names.toSorted());
+  });
+
+  test('says of each what it does, under a name of its own', () => {
+    const ids = documented().map(({ operation }) => operation.operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { name, operation } of documented()) {
+      expect([name, operation.summary]).toEqual([name, expect.stringMatching(/^\w.*[^.]$/)]);
+      expect([name, Object.keys(operation.responses).length > 0]).toEqual([name, true]);
+    }
+  });
+
+  test('refers to nothing that it does not have, and has nothing that is not referred to', () => {
+    const text = JSON.stringify(document);
+    const used = new Set([...text.matchAll(/#\/components\/schemas\/([^"]+)/g)].map(([, id]) => id));
+    const all = Object.keys(document.components.schemas);
+    expect([...used].filter((id) => !all.includes(id as string))).toEqual([]);
+    expect(all.filter((id) => !used.has(id))).toEqual(['TransitionEvent']);
+  });
+
+  test('tells of the error shape with each refusal, by codes that exist', () => {
+    for (const { name, operation } of documented()) {
+      for (const [status, { description, content = {} }] of Object.entries(operation.responses)) {
+        if (Number(status) < 400 || name === 'GET /healthz') continue;
+        expect(content['application/json']?.schema).toEqual({ $ref: '#/components/schemas/Error' });
+        for (const [, code] of description.matchAll(/`(\w+)`/g)) expect(isErrorCode(code)).toBe(true);
+      }
+    }
+  });
+
+  test('has the token on everything but probes and itself', () => {
+    const open = documented().filter(({ operation }) => operation.security?.length === 0);
+    expect(open.map(({ name }) => name).toSorted()).toEqual([
+      'GET /docs',
+      'GET /healthz',
+      'GET /metrics',
+      'GET /openapi.json',
+    ]);
+  });
+
+  test('has numbers for numbers, and the Idempotency-Key on changes', () => {
+    const history = document.paths['/agents/{agent_id}/history']?.['get'];
+    expect(history?.parameters?.find(({ name }) => name === 'limit')?.schema).toMatchObject({
+      type: 'integer',
+      minimum: 1,
+      maximum: 1000,
+    });
+    for (const { name, operation } of documented()) {
+      const has = operation.parameters?.some((one) => one.name === 'idempotency-key') ?? false;
+      expect([name, has]).toEqual([name, !name.startsWith('GET ')]);
+    }
+    expect(document.paths['/agents']?.['post']?.requestBody).toBeDefined();
+    expect(document.paths['/agents/{agent_id}/stop']?.['post']?.requestBody).toBeUndefined();
+  });
+
+  test('has examples that hold to their schemas', () => {
+    const schemas = Object.values(OPERATIONS).flatMap(({ answers, body }) => [
+      ...Object.values(answers).flatMap(({ content }) => Object.values(content)),
+      ...(body === undefined ? [] : [body]),
+    ]);
+    const examples = schemas.flatMap((schema) =>
+      ((schema.meta()?.['examples'] as unknown[] | undefined) ?? []).map((example) => ({ schema, example })),
+    );
+    expect(examples.length).toBeGreaterThan(5);
+    for (const { schema, example } of examples) expect(schema.safeParse(example).error).toBeUndefined();
+  });
+
+  test('needs no token, but is kept from other hosts and origins', async () => {
+    for (const url of ['/openapi.json', '/docs']) {
+      expect((await api.app.inject({ url, headers: { host: 'localhost' } })).statusCode).toBe(200);
+      expect((await api.app.inject({ url, headers: { host: 'evil.example' } })).statusCode).toBe(403);
+    }
+  });
+});
+
+describe('GET /docs', () => {
+  test('shows every operation, loads nothing and runs nothing', async () => {
+    const page = await api.app.inject({ url: '/docs', headers: { host: 'localhost' } });
+    expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
+    const policy = String(page.headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain('unsafe');
+    for (const { operation } of documented()) expect(page.body).toContain(`id="${operation.operationId}"`);
+    expect(page.body).not.toMatch(/<script|<img|<link|src=|https?:|\sstyle=|\son\w+=/);
+    const ids = new Set([...page.body.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id));
+    for (const [, id] of page.body.matchAll(/href="#([^"]+)"/g)) expect(ids).toContain(id);
+  });
+
+  test('allows the very style that it has', async () => {
+    const page = await api.app.inject({ url: '/docs', headers: { host: 'localhost' } });
+    const style = /<style>([\s\S]*)<\/style>/.exec(page.body)?.[1] ?? '';
+    const { createHash } = await import('node:crypto');
+    const hash = createHash('sha256').update(style).digest('base64');
+    expect(page.headers['content-security-policy']).toContain(`'sha256-${hash}'`);
+  });
+});
+
+describe('answers hold to the document', () => {
+  const agent = { agent_id: 'w', template_id: 'T' };
+  const asked: [string, string, unknown?][] = [
+    ['POST /agents', '/agents', agent],
+    ['GET /agents', '/agents?limit=1'],
+    ['GET /agents/:agent_id', '/agents/a'],
+    ['DELETE /agents/:agent_id', '/agents/a'],
+    ['POST /agents/:agent_id/start', '/agents/a/start'],
+    ['POST /agents/:agent_id/stop', '/agents/a/stop'],
+    ['POST /agents/:agent_id/restart', '/agents/a/restart'],
+    ['POST /agents/:agent_id/signal', '/agents/a/signal', { name: 'SIGHUP' }],
+    ['GET /agents/:agent_id/logs', '/agents/a/logs'],
+    ['GET /agents/:agent_id/history', '/agents/a/history'],
+    ['POST /agents::start', '/agents:start', { all: true }],
+    ['POST /agents::stop', '/agents:stop', { all: true }],
+    ['POST /agents::restart', '/agents:restart', { all: true }],
+    ['GET /events', '/events'],
+    ['GET /hosts', '/hosts'],
+    ['GET /status', '/status'],
+    ['POST /reload', '/reload?dry_run'],
+    ['POST /shutdown', '/shutdown'],
+    ['GET /healthz', '/healthz'],
+    ['GET /metrics', '/metrics'],
+    ['GET /openapi.json', '/openapi.json'],
+    ['GET /docs', '/docs'],
+  ];
+
+  test('all are asked', () => {
+    expect(asked.map(([name]) => name).toSorted()).toEqual(Object.keys(OPERATIONS).toSorted());
+  });
+
+  test.for(asked)('%s', async ([name, url, json]) => {
+    const response = await send(api, name.split(' ')[0] ?? '', url, json === undefined ? {} : { json });
+    const answer = OPERATIONS[name]?.answers[response.statusCode];
+    expect([response.statusCode, answer?.description]).toEqual([response.statusCode, expect.any(String)]);
+    const type = String(response.headers['content-type']).split(';')[0] as string;
+    const schema = answer?.content[type];
+    if (schema === undefined) throw new Error(`${name} answers with ${type}, which is not documented`);
+    const body: unknown = type === 'application/json' ? response.json() : response.body;
+    // Nothing more than what is documented, too.
+    const exact = schema instanceof z.ZodObject && name !== 'GET /openapi.json' ? schema.strict() : schema;
+    expect(exact.safeParse(body).error).toBeUndefined();
+  });
+
+  test('refusals', async () => {
+    api.state.answer = refusal('TEMPORAL_UNAVAILABLE');
+    for (const [method, url] of [
+      ['GET', '/agents/a'],
+      ['GET', '/agents/%00'],
+      ['GET', '/nothing'],
+      ['PUT', '/agents'],
+    ] as const) {
+      const response = await send(api, method, url);
+      expect(errorBody.strict().safeParse(response.json()).error).toBeUndefined();
+    }
+  });
+});
