@@ -45,7 +45,7 @@ export interface Custodian {
   forget(agent: string): Answer<'forget'>;
   order(agent: string, verb: 'stop' | 'delete'): Answer<'order'>;
   orders(): Answer<'orders'>;
-  orderDone(agent: string): Answer<'order_done'>;
+  orderDone(agent: string, at?: string): Answer<'order_done'>;
   shutdown: Shutdown;
   /** Stops everything, reserved children last. */
   stopAll(graceMs?: number): Promise<void>;
@@ -226,8 +226,9 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
       const orders = [...journal.entries].flatMap(([agent, { order }]) => (order ? [{ agent, ...order }] : []));
       return { orders: orders.toSorted((a, b) => a.at.localeCompare(b.at)) };
     },
-    async orderDone(agent) {
-      if (journal.entries.get(agent)?.order === undefined) return {};
+    async orderDone(agent, at) {
+      const order = journal.entries.get(agent)?.order;
+      if (order === undefined || (at !== undefined && order.at !== at)) return {};
       journal.keep([{ kind: 'order_done', agent }]);
       await journal.sync();
       return {};

@@ -133,7 +133,8 @@ export function evolve(entry: AgentEntry | undefined, record: AgentRecord): Agen
     case 'forget':
       return { ...without(now, 'last_exit', 'last_log'), forgotten_at: record.at };
     case 'order':
-      return { ...now, order: { verb: record.verb, at: record.at } };
+      // A delete is final, whatever is ordered after it.
+      return { ...now, order: { verb: now.order?.verb === 'delete' ? 'delete' : record.verb, at: record.at } };
     case 'order_done': {
       const rest = without(now, 'order');
       return rest.fence === 0 && Object.keys(rest).length === 1 ? undefined : rest;

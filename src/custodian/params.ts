@@ -120,7 +120,10 @@ const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
   forget: onlyAgent,
   order: (params) => ({ agent: agentName(params['agent']), verb: oneOf('verb', params['verb'], ['stop', 'delete']) }),
   orders: nothing,
-  order_done: onlyAgent,
+  order_done: (params) => ({
+    ...onlyAgent(params),
+    ...(params['at'] === undefined ? {} : { at: text('at', params['at']) }),
+  }),
   shutdown: shutdownParams,
   end: nothing,
 };

@@ -129,7 +129,8 @@ export interface Methods {
   forget: [{ agent: string }, Record<string, never>];
   order: [{ agent: string; verb: Order['verb'] }, Record<string, never>];
   orders: [Record<string, never>, { orders: Order[] }];
-  order_done: [{ agent: string }, Record<string, never>];
+  /** With `at` only if that order is still the one that stands: a later one is not done yet. */
+  order_done: [{ agent: string; at?: string }, Record<string, never>];
   /** Refuses spawns from now on, stops all but reserved children, answers when nothing of them lives. */
   shutdown: [ShutdownParams, { stopped: string[] }];
   /**

@@ -59,7 +59,7 @@ export function createRequests({ custodian, about, daemon, end }: RequestsOption
     forget: ({ agent }) => custodian.forget(agent),
     order: ({ agent, verb }) => custodian.order(agent, verb),
     orders: () => custodian.orders(),
-    order_done: ({ agent }) => custodian.orderDone(agent),
+    order_done: ({ agent, at }) => custodian.orderDone(agent, at),
     async shutdown(params) {
       return { stopped: await custodian.shutdown.run(params) };
     },

@@ -225,7 +225,8 @@ export class Daemon {
       custodian: {
         list: async () => (await this.custody.call('list', {})).entries,
         orders: async () => (await this.custody.call('orders', {})).orders,
-        orderDone: async (agent) => void (await this.custody.call('order_done', { agent })),
+        orderDone: async ({ agent, at }) => void (await this.custody.call('order_done', { agent, at })),
+        forget: async (agent) => void (await this.custody.call('forget', { agent })),
       },
       isExecuting: (agentId, activityId) => executing.has(agentId, activityId),
       resign: (input, restore) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { DaemonFile } from '../contract/daemon-view.ts';
@@ -44,9 +44,9 @@ export class StateDir {
   hostId(): string {
     const known = this.read('host-id');
     if (known !== undefined) return known.trim();
-    const id = randomUUID();
-    this.write('host-id', `${id}\n`);
-    return id;
+    // Daemons that are started at the same time must agree, also with the one that will turn out to be the only one.
+    const id = this.writeOnce('host-id', `${randomUUID()}\n`);
+    return id.trim();
   }
 
   /** How the command line finds the daemon. */
@@ -77,6 +77,21 @@ export class StateDir {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
+    }
+  }
+
+  /** Whole, and only by the first of many. @returns what stands there now */
+  private writeOnce(name: string, text: string): string {
+    const temporary = this.file(`${name}.${process.pid}.tmp`);
+    writeFileSync(temporary, text, { mode: 0o600 });
+    try {
+      linkSync(temporary, this.file(name));
+      return text;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      return readFileSync(this.file(name), 'utf8');
+    } finally {
+      rmSync(temporary, { force: true });
     }
   }
 

@@ -13,7 +13,9 @@
  * | open          | none   | anything                                    | tell: the workflow publishes itself again     |
  * | gone          | row    | anything                                    | re-create the life from the row; it adopts    |
  * | ended itself  | row    | anything                                    | remove the row: its last word got lost        |
- * | gone          | none   | lives                                       | report: a process that nobody describes       |
+ * | gone, ended   | none   | lives                                       | report: a process that nobody describes       |
+ * | gone, ended   | none   | keeps an exit                               | forget it: a new agent of that name must not  |
+ * |               |        |                                             | take it for its own                           |
  */
 import type { Phase } from './agent-state.ts';
 import type { Custody } from './custody.ts';
@@ -38,7 +40,8 @@ export type Action =
   | 'redispatch-stop'
   | 're-create'
   | 'remove-row'
-  | 'report-orphan';
+  | 'report-orphan'
+  | 'forget';
 
 /** `isStopping`: the custodian has a stop of the live process under way. */
 export function compare(
@@ -47,8 +50,11 @@ export function compare(
   custody: Custody | undefined,
   isStopping: boolean,
 ): Action {
-  if (workflow === 'gone') return row ? 're-create' : custody?.live ? 'report-orphan' : 'none';
-  if (workflow === 'ended') return row ? 'remove-row' : custody?.live ? 'report-orphan' : 'none';
+  if (workflow !== 'open') {
+    if (row) return workflow === 'gone' ? 're-create' : 'remove-row';
+    if (custody?.live) return 'report-orphan';
+    return custody?.last_exit ? 'forget' : 'none';
+  }
   if (!row) return 'tell';
   return compareLife(row, custody ?? { fence: 0 }, isStopping);
 }

@@ -39,10 +39,16 @@ export class Host {
   private readonly lastEnd = new Map<string, number>();
   /** Stop activities that wait for the end of `<agent>/<generation>`. */
   private readonly stops = new Map<string, Set<string>>();
+  private readonly unsubscribe: () => void;
 
   constructor(options: HostOptions) {
     this.options = options;
     this.beats = new Beats((agentId) => this.beat(agentId));
+    // Before its workflow closes, hence before there can be another agent of that name, which would take the last exit of
+    // this one for its own.
+    this.unsubscribe = options.roster.subscribe((change) => {
+      if (change.kind === 'removed' && change.closing) this.forget(change.agent_id);
+    });
   }
 
   custodyOf(agentId: string): Promise<Custody> {
@@ -132,6 +138,7 @@ export class Host {
   }
 
   close(): void {
+    this.unsubscribe();
     this.beats.stopAll();
   }
 
@@ -141,6 +148,13 @@ export class Host {
     this.options
       .onUnheard(agent, exit.generation)
       .catch((error: unknown) => this.options.onTrouble(`Cannot tell the end of ${agent}`, error));
+  }
+
+  /** What is missed here, the reconciliation makes good. */
+  private forget(agentId: string): void {
+    this.options.custody.call('forget', { agent: agentId }).catch((error: unknown) => {
+      this.options.onTrouble(`Cannot forget the last exit of ${agentId}, which was deleted`, error);
+    });
   }
 
   private watch(

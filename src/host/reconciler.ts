@@ -29,7 +29,8 @@ export interface ReconcilerOptions {
   custodian: {
     list(): Promise<CustodyEntry[]>;
     orders(): Promise<Order[]>;
-    orderDone(agentId: string): Promise<void>;
+    orderDone(order: Order): Promise<void>;
+    forget(agentId: string): Promise<void>;
   };
   /** Whether this daemon is carrying out that activity of the agent right now. */
   isExecuting: (agentId: string, activityId: string) => boolean;
@@ -44,6 +45,7 @@ export class Reconciler {
   private readonly options: ReconcilerOptions;
   private readonly ending = new AbortController();
   private running: Promise<void> = Promise.resolve();
+  private handingOver: Promise<void> | undefined;
 
   constructor(options: ReconcilerOptions) {
     this.options = options;
@@ -96,8 +98,16 @@ export class Reconciler {
     }
   }
 
-  /** Stops and deletes that were given while Temporal was away go before everything else. */
-  async handOverOrders(): Promise<void> {
+  /**
+   * Stops and deletes that were given while Temporal was away go before everything else. One at a time: an order that is
+   * handed over a second time would undo what somebody has asked for since.
+   */
+  handOverOrders(): Promise<void> {
+    this.handingOver ??= this.handOverEach().finally(() => (this.handingOver = undefined));
+    return this.handingOver;
+  }
+
+  private async handOverEach(): Promise<void> {
     for (const order of await this.options.custodian.orders()) {
       try {
         await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, {});
@@ -106,7 +116,7 @@ export class Reconciler {
         // Its workflow is lost: it is re-created first, and gets the order in the next pass.
         if ((await this.options.roster.get(order.agent)) !== undefined) continue;
       }
-      await this.options.custodian.orderDone(order.agent);
+      await this.options.custodian.orderDone(order);
       this.options.log('handed over an order', { agent_id: order.agent, verb: order.verb });
     }
   }
@@ -126,7 +136,7 @@ export class Reconciler {
       const entry = entryOf.get(agentId);
       const custody = entry?.custody;
       // Of an agent that has long been deleted only its fence is left: nothing to compare.
-      if (!row && !custody?.live && !open.has(agentId)) continue;
+      if (!row && !custody?.live && !custody?.last_exit && !open.has(agentId)) continue;
       const workflow = open.has(agentId) ? 'open' : await this.workflowOf(agentId);
       const action = compare(workflow, row && rowFinding(row), custody, entry?.live?.stopping !== undefined);
       if (action !== 'none') found.set(agentId, { action, row, custody: custody ?? NOTHING });
@@ -184,6 +194,8 @@ export class Reconciler {
           `Process ${custody.live?.pid} of ${agentId} runs, but nothing describes that agent`,
           undefined,
         );
+      case 'forget':
+        return this.options.custodian.forget(agentId);
       case 'none':
         return undefined;
     }
@@ -221,7 +233,7 @@ export class Reconciler {
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
-    if (order) await this.options.custodian.orderDone(order.agent);
+    if (order) await this.options.custodian.orderDone(order);
   }
 }
 

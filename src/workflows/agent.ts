@@ -14,6 +14,9 @@ import { registerHandlers } from './handlers.ts';
 import { newLife, type Life } from './life.ts';
 import { Publisher } from './publisher.ts';
 
+/** The server suggests a new run at 4096 events; in a crash loop the suggestion comes a few events too late for that. */
+const MAX_EVENTS = 3_800;
+
 /**
  * @param input the body of `POST /agents`
  * @param carried only given by a continue-as-new: the life as it stood
@@ -51,7 +54,8 @@ export async function agent(input: AgentInput, carried?: Life): Promise<void> {
         }
         return;
       }
-      if (workflowInfo().continueAsNewSuggested) {
+      const { continueAsNewSuggested, historyLength } = workflowInfo();
+      if (continueAsNewSuggested || historyLength > MAX_EVENTS) {
         await continueAsNew<typeof agent>(life.input, { ...life, queue: [], signals: [] });
       }
     }

@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { AdmissionActivities, ControlActivities, HostActivities } from '../contract/activities.ts';
 import type { Verdict } from '../contract/definition.ts';
+import { isErrorCode } from '../contract/errors.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, runActivityId, stopActivityId } from '../contract/names.ts';
 import type { AgentCommand, AgentEvent } from '../domain/agent-state.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
@@ -137,9 +138,10 @@ export class Effects {
       });
       return eventOf(generation, verdict);
     } catch (error) {
-      if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.nonRetryable) {
-        return { kind: 'spawn-failed', generation, ...failureOf(error) };
-      }
+      const failure = failureOf(error);
+      // Only the host's own word counts. What an operator fails by hand is final for Temporal, too, and says nothing
+      // about the process.
+      if (isFinal(error) && isErrorCode(failure.code)) return { kind: 'spawn-failed', generation, ...failure };
       // An operator failed or cancelled the activity by hand. The process is as it was.
       log.warn('the watch over a process broke off', { agent_id: this.agentId, generation, error: String(error) });
       await sleep(AGAIN);
@@ -163,6 +165,8 @@ export class Effects {
           startToCloseTimeout: RUN_TIMEOUT,
           summary: summary(`generation ${generation}: ${this.life.state.reason}`),
         }).stopProcess({ agent_id: this.agentId, generation, stop: policy, reason: this.life.state.reason });
+        // Completed by hand with something else: the process may live.
+        if (typeof custody?.fence !== 'number') throw new Error(`Not a custody: ${JSON.stringify(custody)}`);
         if (this.openStop?.generation === generation) this.openStop = undefined;
         return { kind: 'stop-settled', generation, custody };
       } catch (error) {
@@ -202,15 +206,24 @@ export class Effects {
 function eventOf(generation: number, verdict: Verdict): AgentEvent {
   switch (verdict?.kind) {
     case 'exited':
+      if (verdict.exit?.generation !== generation) break;
       return { kind: 'ended', exit: verdict.exit };
     case 'superseded':
+      if (typeof verdict.custody?.fence !== 'number') break;
       return { kind: 'superseded', generation, custody: verdict.custody };
     case 'template_changed':
       return { kind: 'template-changed', generation };
     default:
-      // Completed by hand with something else.
-      return { kind: 'run-lost', generation };
+      break;
   }
+  // Completed by hand with something else.
+  return { kind: 'run-lost', generation };
+}
+
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.nonRetryable === true
+  );
 }
 
 function failureOf(error: unknown): { code: string; message: string } {

@@ -54,7 +54,7 @@ interface Options {
 export function chaos(name: string, body: (c: ChaosCase) => Promise<void>, options: Options = {}): void {
   if (options.skip !== undefined) {
     tell({ case: name, rounds: 0, violations: [], figures: `skipped: ${options.skip}` });
-    it.skip(`${name} (${options.skip})`, () => undefined);
+    it.skipIf(true)(`${name} (${options.skip})`, () => undefined);
     return;
   }
   it(

@@ -106,6 +106,15 @@ test('evolve ignores the exit of an older generation but for nothing', () => {
   expect(custodyOf(entry)).toMatchObject({ fence: 5, live: { generation: 5 }, last_exit: { generation: 2 } });
 });
 
+test('evolve keeps a delete, whatever is ordered after it', () => {
+  const entry = fold([
+    { kind: 'order', agent, verb: 'delete', at: AT },
+    { kind: 'order', agent, verb: 'stop', at: AT },
+  ]);
+  expect(entry?.order?.verb).toBe('delete');
+  expect(evolve(entry, { kind: 'order_done', agent })?.order).toBeUndefined();
+});
+
 test('isExpired lets a fence go 30 days after the delete, unless something lives', () => {
   const entry = fold([
     { kind: 'fence', agent, fence: 2 },

@@ -133,6 +133,7 @@ describe('a custodian that follows a killed one', () => {
     await host.exitOf('a');
     await host.client.request('order', { agent: 'a', verb: 'stop' });
     await host.client.request('order', { agent: 'b', verb: 'delete' });
+    await host.client.request('order_done', { agent: 'a', at: 'of an earlier order' });
     await host.client.request('order_done', { agent: 'b' });
     await host.kill();
     await host.start();

@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { compare, type Action, type RowFinding, type WorkflowFinding } from '../../src/domain/reconciliation.ts';
-import type { Custody } from '../../src/domain/custody.ts';
+import type { Custody, ExitRecord } from '../../src/domain/custody.ts';
 
 const row = (phase: RowFinding['phase'], generation: number): RowFinding => ({ phase, generation });
 const lives = (generation: number): Custody => ({ fence: generation, live: { generation, pid: 7 } });
+const exit = (generation: number): ExitRecord => ({
+  generation,
+  code: 0,
+  signal: null,
+  cause: 'self',
+  at: '2026-01-01T00:00:00.000Z',
+  ran_ms: 1,
+});
 const nothing = (fence: number): Custody => ({ fence });
 
 describe('compare', () => {
@@ -25,6 +33,14 @@ describe('compare', () => {
     ['a lost workflow of an agent at rest', 'gone', row('disabled', 3), nothing(3), false, 're-create'],
     ['a deletion whose last word got lost', 'ended', row('stopping', 3), nothing(3), false, 'remove-row'],
     ['a process that nobody describes', 'gone', undefined, lives(3), false, 'report-orphan'],
+    [
+      'the last exit of an agent that was deleted',
+      'ended',
+      undefined,
+      { fence: 3, last_exit: exit(3) },
+      false,
+      'forget',
+    ],
     ['an agent deleted long ago', 'gone', undefined, nothing(3), false, 'none'],
   ])('%s', (_title, workflow, found, custody, isStopping, action) => {
     expect(compare(workflow, found, custody, isStopping)).toBe(action);
