@@ -1,13 +1,9 @@
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { parseDocument } from 'yaml';
-import { CodedError } from '../contract/errors.ts';
 import { isTemplateId } from '../domain/ids.ts';
-import type { TemplateSource, TemplateText } from '../ports/template-source.ts';
-
-const MAX_TEMPLATE_BYTES = 1024 * 1024;
+import type { TemplateList, TemplateSource, TemplateText } from '../ports/template-source.ts';
+import { invalidText as invalid, MAX_TEMPLATE_BYTES, parseTemplateText, templateNotFound } from './template-content.ts';
 
 const EXTENSIONS = ['.yaml', '.yml', '.json'] as const;
 
@@ -25,7 +21,8 @@ export class FolderTemplates implements TemplateSource {
 
   async load(templateId: string): Promise<TemplateText> {
     // Also keeps `..` and separators out of the path.
-    if (!isTemplateId(templateId)) throw this.notFound(templateId, 'such a name is not possible');
+    if (!isTemplateId(templateId))
+      throw templateNotFound(templateId, 'such a name is not possible', { folder: this.folder });
     const opened = await Promise.all(
       EXTENSIONS.map((extension) => openFile(path.join(this.folder, `${templateId}${extension}`))),
     );
@@ -34,7 +31,7 @@ export class FolderTemplates implements TemplateSource {
       const [file, other] = files;
       if (file === undefined) {
         const names = EXTENSIONS.map((extension) => `${templateId}${extension}`).join(', ');
-        throw this.notFound(templateId, `looked for ${names} in ${this.folder}`);
+        throw templateNotFound(templateId, `looked for ${names} in ${this.folder}`, { folder: this.folder });
       }
       if (other !== undefined)
         throw invalid(templateId, file.location, `there is also ${other.location}; remove one of them`);
@@ -44,7 +41,7 @@ export class FolderTemplates implements TemplateSource {
     }
   }
 
-  async list(): Promise<string[]> {
+  async list(): Promise<TemplateList> {
     const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
@@ -53,7 +50,7 @@ export class FolderTemplates implements TemplateSource {
       .map((name) => path.parse(name))
       .filter(({ ext, name }) => (EXTENSIONS as readonly string[]).includes(ext) && isTemplateId(name))
       .map(({ name }) => name);
-    return [...new Set(ids)].toSorted((a, b) => (a < b ? -1 : 1));
+    return { ids: [...new Set(ids)].toSorted((a, b) => (a < b ? -1 : 1)) };
   }
 
   private async read(id: string, { handle, location }: OpenFile): Promise<TemplateText> {
@@ -65,22 +62,9 @@ export class FolderTemplates implements TemplateSource {
     const cached = this.cache.get(id);
     if (cached?.stamp === stamp) return cached.text;
     const content = await handle.readFile();
-    const text: TemplateText = {
-      id,
-      location,
-      version: createHash('sha256').update(content).digest('hex'),
-      data: parse(id, location, content.toString('utf8')),
-    };
+    const text = parseTemplateText(id, location, content, location.endsWith('.json') ? 'json' : 'yaml');
     this.cache.set(id, { stamp, text });
     return text;
-  }
-
-  private notFound(id: string, why: string): CodedError {
-    const shown = JSON.stringify(id.length > 130 ? `${id.slice(0, 130)}…` : id);
-    return new CodedError('TEMPLATE_NOT_FOUND', `There is no template ${shown}: ${why}`, {
-      template_id: id,
-      folder: this.folder,
-    });
   }
 }
 
@@ -98,30 +82,4 @@ async function openFile(location: string): Promise<OpenFile | undefined> {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw invalid(path.parse(location).name, location, `cannot be read: ${message}`, error);
   }
-}
-
-function parse(id: string, location: string, text: string): unknown {
-  try {
-    if (location.endsWith('.json')) return JSON.parse(text);
-    const document = parseDocument(text);
-    const [error] = document.errors; // its message tells line and column
-    if (error !== undefined) throw error;
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    throw invalid(
-      id,
-      location,
-      `cannot be parsed: ${error instanceof Error ? error.message.trim() : String(error)}`,
-      error,
-    );
-  }
-}
-
-function invalid(id: string, location: string, says: string, cause?: unknown): CodedError {
-  return new CodedError(
-    'TEMPLATE_INVALID',
-    `Template ${id} (${location}): ${says}`,
-    { template_id: id, location },
-    cause,
-  );
 }

@@ -24,6 +24,7 @@ import { validatorOf } from './request-schema.ts';
 import { healthRoute, metricsRoute } from './probe-routes.ts';
 import { endWaitsEarly, logRequests, requestIdOf } from './request-context.ts';
 import { RouteMethods } from './route-methods.ts';
+import { templateRoutes } from './template-routes.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 /** How long requests under way may take to answer once the server closes. */
@@ -50,6 +51,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
   app.register(eventRoute(deps));
   app.register(logRoute(deps));
   app.register(daemonRoutes(deps));
+  app.register(templateRoutes(deps));
   app.register(healthRoute(deps));
   app.register(metricsRoute(deps));
   app.register(documentationRoutes());

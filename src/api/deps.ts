@@ -5,6 +5,7 @@ import type { ReloadView } from '../contract/reload-view.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import type { AgentCaller } from '../service/caller.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
+import type { TemplatePlace } from '../service/templates.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
 import type { StreamTimes } from './event-route.ts';
 import type { Metrics } from './metrics.ts';
@@ -33,6 +34,7 @@ export interface ApiDeps {
   /** What was answered to requests with an `Idempotency-Key`. */
   answers: AnswerStore;
   metrics: Metrics;
+  templates: TemplatePlace;
   /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
   parseAgentInput: (body: unknown) => AgentInput;
   log: Logger;

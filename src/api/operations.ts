@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../contract/errors.ts';
 import { agentRequestSchema } from '../schema/agent-input.ts';
+import { templatesView, templateView } from '../schema/template-views.ts';
 import {
   agentPage,
   agentView,
@@ -179,6 +180,20 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'daemon',
     summary: 'What the daemon is and does',
     answers: { 200: json('Its state', daemonView) },
+  },
+  'GET /templates': {
+    id: 'listTemplates',
+    tag: 'daemon',
+    summary: 'What agents can be started from',
+    answers: { 200: json('All templates of the Agent Design Layer', templatesView) },
+    errors: ['DESIGN_LAYER_UNAVAILABLE'],
+  },
+  'GET /templates/:template_id': {
+    id: 'getTemplate',
+    tag: 'daemon',
+    summary: 'One template: its variables, and which version it is',
+    answers: { 200: json('The template', templateView) },
+    errors: ['TEMPLATE_NOT_FOUND', 'TEMPLATE_INVALID', 'DESIGN_LAYER_UNAVAILABLE'],
   },
   'POST /reload': {
     id: 'reload',

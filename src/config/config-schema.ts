@@ -48,7 +48,11 @@ const agentFields = z.record(z.string(), z.unknown());
 
 export const configSchema = strict({
   version: z.literal(1).exactOptional(),
-  design_layer: strict({ path: text }).exactOptional(),
+  design_layer: strict({
+    path: text.exactOptional(),
+    url: textOf('an http or https URL', /^https?:\/\/[^\s/?#]+[^\s?#]*$/).exactOptional(),
+    token: strict({ from_env: text }).exactOptional(),
+  }).exactOptional(),
   master: agentFields.exactOptional(),
   chief: agentId.exactOptional(),
   fault_domains: z.record(domainName, faultDomain).exactOptional(),
@@ -70,11 +74,4 @@ export const configSchema = strict({
 export type ConfigFile = z.infer<typeof configSchema>;
 
 /** Settings that later versions will know. */
-export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set([
-  'registry',
-  'schedule',
-  'plugins',
-  'escalation',
-  'design_layer.url',
-  'design_layer.token',
-]);
+export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['registry', 'schedule', 'plugins', 'escalation']);

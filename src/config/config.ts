@@ -8,7 +8,7 @@ export interface LoadedConfig {
   file: string;
   /** Its folder: relative paths of agents and templates start here. */
   dir: string;
-  designLayer: { path: string };
+  designLayer: DesignLayerSettings;
   /** Id of the Master Agent, which is the first of `agents`; null if none is configured. */
   master: string | null;
   /** Id of the agent that receives escalations: the master, unless the file names another. */
@@ -21,6 +21,11 @@ export interface LoadedConfig {
   ports: Ports;
   temporal: TemporalSettings;
 }
+
+/** Where templates come from: a folder (absolute path), or a service (no slash at the end of its URL). */
+export type DesignLayerSettings =
+  | { kind: 'folder'; path: string }
+  | { kind: 'service'; url: string; token: string | null };
 
 /** TCP ports on loopback; 0 takes any that is free. */
 export interface Ports {

@@ -14,6 +14,11 @@ const row = (standard: string, meaning: string): Documented => ({ default: stand
 export const SETTINGS: Table = {
   version: row('`1`', 'Version of this format.'),
   'design_layer.path': row('`./templates`', 'Folder of the [templates](#templates).'),
+  'design_layer.url': row(
+    'none',
+    'Instead of a folder: a service that answers `GET <url>/templates/<id>` and `GET <url>/templates`, see [below](#a-design-layer-over-http).',
+  ),
+  'design_layer.token.from_env': row('none', 'Name of the variable that holds the bearer token for the service.'),
   master: row(
     'none',
     'The Master Agent: the fields of an agent with its `agent_id`. It is started first; its `fault_domain` is `master` unless it names another.',

@@ -11,6 +11,7 @@ import { check } from '../schema/problem.ts';
 import { type ConfigFile, configSchema, UNSUPPORTED_SETTINGS } from './config-schema.ts';
 import { type ConfigSource, readConfigSource } from './config-source.ts';
 import { DEFAULT_PORTS, type LoadedConfig, type Ports } from './config.ts';
+import { designLayerOf } from './design-layer-settings.ts';
 import { expandSettings } from './expand-settings.ts';
 import { faultDomainsOf } from './fault-domain-settings.ts';
 import { temporalSettingsOf } from './temporal-settings.ts';
@@ -43,7 +44,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
   return {
     file,
     dir,
-    designLayer: { path: path.resolve(dir, settings.design_layer?.path ?? 'templates') },
+    designLayer: designLayerOf(source, settings, env),
     master,
     chief,
     faultDomains,

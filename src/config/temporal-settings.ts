@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { ConfigFile } from './config-schema.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { TemporalSettings } from './config.ts';
+import { secretOf } from './secret-setting.ts';
 
 /**
  * `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and `TEMPORAL_API_KEY`, as Temporal's own tools know them, come before what
@@ -37,15 +38,8 @@ function apiKeyOf(
   temporal: Temporal,
   env: Readonly<Record<string, string | undefined>>,
 ): string | null {
-  const name = temporal.api_key?.from_env;
   if (env['TEMPORAL_API_KEY']) return env['TEMPORAL_API_KEY'];
-  if (name === undefined) return null;
-  const value = Object.hasOwn(env, name) ? env[name] : undefined;
-  if (value) return value;
-  throw source.invalid(
-    ['temporal', 'api_key', 'from_env'],
-    `temporal.api_key.from_env names ${name}, which is not in the environment or empty; set it`,
-  );
+  return secretOf(source, ['temporal', 'api_key'], temporal.api_key, env);
 }
 
 /** An API key is never sent in the clear: with one, TLS is on unless the file says `tls: false`. */

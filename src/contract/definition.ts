@@ -7,6 +7,8 @@ export interface Definition {
   template_id: string | null;
   /** Digest of the template's text; null without a template. */
   template_version: string | null;
+  /** Why the template is an earlier copy; absent for the original. */
+  template_stale?: string;
   fault_domain: string;
   rules: Rules;
   launch: Launch;

@@ -207,7 +207,7 @@ export class Daemon {
     const client = new Client({ connection, namespace: temporal.namespace });
     const fleet = await Fleet.open(roster);
     const logs = new FileLogs(stateDir.file('logs'));
-    const { definitions } = configuration;
+    const { definitions, designLayer: templates } = configuration;
     const host = new Host({
       custody: this.custody,
       doorbell: new Doorbell(client, this.abort.signal),
@@ -255,7 +255,8 @@ export class Daemon {
       liveGeneration: (agentId) => fleet.liveGeneration(agentId),
       warn: (message, fields) => log.warn(fields, message),
     });
-    const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: this, answers: roster });
+    const answers = roster;
+    const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: this, answers, templates });
     const workers = await createWorkers({
       connection: native,
       namespace: temporal.namespace,

@@ -10,6 +10,7 @@ import type { Fleet } from '../host/fleet.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
+import type { TemplatePlace } from '../service/templates.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
 import { readAgentToken } from '../trust/agent-token.ts';
 import type { Keys } from '../trust/keys.ts';
@@ -22,6 +23,7 @@ export interface FrontOptions {
   log: Logger;
   daemon: DaemonControl;
   answers: AnswerStore;
+  templates: TemplatePlace;
 }
 
 /** Everything that listens: the API, and health and metrics on ports of their own. */
@@ -29,7 +31,7 @@ export class Front {
   private readonly apps: Record<'api' | 'health' | 'metrics', FastifyInstance>;
   private readonly listening: Listening[] = [];
 
-  constructor({ orchestrator, keys, fleet, temporal, log, daemon, answers }: FrontOptions) {
+  constructor({ orchestrator, keys, fleet, temporal, log, daemon, answers, templates }: FrontOptions) {
     const metrics = createMetrics(fleet);
     const auth = {
       adminToken: keys.token,
@@ -45,6 +47,7 @@ export class Front {
         temporal,
         answers,
         metrics,
+        templates,
         parseAgentInput: parseAgentRequest,
         log,
       }),

@@ -53,6 +53,7 @@ export function defineAgent(request: DefineRequest): Definition {
     agent_id: input.agent_id,
     template_id: input.template_id ?? null,
     template_version: request.template?.version ?? null,
+    ...(request.template?.stale === undefined ? {} : { template_stale: request.template.stale }),
     fault_domain: faultDomain,
     rules: {
       launchDigest: digestOf(launch),

@@ -107,7 +107,10 @@ export class Effects {
       if (answer.kind === 'refused') {
         return { kind: 'refused', admission, code: answer.code, message: answer.message, custody };
       }
-      if (admission === this.life.state.admission.number) this.life.definition = answer.definition;
+      if (admission === this.life.state.admission.number) {
+        this.life.definition = answer.definition;
+        delete this.life.admittedFor;
+      }
       return { kind: 'admitted', admission, rules: answer.definition.rules, custody };
     } catch (error) {
       log.warn('an admission broke off; asking again', { agent_id: this.agentId, error: String(error) });
@@ -119,6 +122,7 @@ export class Effects {
   private async run(generation: number): Promise<AgentEvent | undefined> {
     if (this.openRuns.has(generation)) return undefined;
     this.openRuns.add(generation);
+    this.life.admittedFor ??= generation;
     const { reason } = this.life.state;
     const { runProcess } = proxyActivities<HostActivities>({
       taskQueue: hostQueueOf(this.requireHost()),

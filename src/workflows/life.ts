@@ -9,6 +9,8 @@ export interface Life {
   state: AgentState;
   /** The latest that an admission brought. */
   definition: Definition | null;
+  /** The incarnation that the latest admission led to. */
+  admittedFor?: number;
   host: string | null;
   queue: AgentEvent[];
   /** Signals for the process, waiting to be delivered. */

@@ -12,7 +12,7 @@ import type { AgentCommand } from '../domain/agent-state.ts';
 import { snapshot } from '../domain/agent-reducer.ts';
 import type { Decision, Transition } from '../contract/decision.ts';
 import type { Life } from './life.ts';
-import { detailsOf } from './status.ts';
+import { detailsOf, reasonOf, storyOf } from './status.ts';
 
 export interface RosterSinks extends Sinks {
   roster: { publish(decision: Decision): void };
@@ -49,8 +49,9 @@ export class Publisher {
   publish(): void {
     const { state } = this.life;
     const last = this.life.transitions.findLast((transition) => transition.state !== 'incident');
-    if (last?.state !== state.phase.kind || last.reason !== state.reason || last.generation !== state.generation) {
-      this.append(state.phase.kind, state.reason);
+    const reason = storyOf(this.life);
+    if (last?.state !== state.phase.kind || last.reason !== reason || last.generation !== state.generation) {
+      this.append(state.phase.kind, reason);
     }
     this.life.sequence += 1;
     roster.publish(this.decision());
@@ -75,7 +76,7 @@ export class Publisher {
       phase: state.phase,
       desired: state.desired,
       revision: this.life.revision,
-      reason: state.reason,
+      reason: reasonOf(this.life),
       generation: state.generation,
       restarts: state.restarts,
       template_id: input.template_id ?? null,

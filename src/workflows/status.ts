@@ -13,7 +13,7 @@ export function statusOf(life: Life): AgentView {
     agent_id: input.agent_id,
     template_id: input.template_id ?? null,
     state: state.phase.kind === 'live' ? 'running' : publicState(state.phase, state.generation, null),
-    reason: state.reason,
+    reason: reasonOf(life),
     pid: null,
     generation: state.generation,
     restarts: state.restarts,
@@ -34,11 +34,24 @@ export function statusOf(life: Life): AgentView {
   };
 }
 
+/** Why the agent is in this state; and that this incarnation was admitted with an earlier copy of its template. */
+export function reasonOf({ state, definition, admittedFor = state.generation }: Life): string {
+  const stale = admittedFor === state.generation ? definition?.template_stale : undefined;
+  return stale === undefined ? state.reason : `${state.reason}; ${stale}`;
+}
+
+/** The same for the history: with the version of the template that an incarnation was started from. */
+export function storyOf(life: Life): string {
+  const { template_id: id, template_version: version } = life.definition ?? {};
+  if (life.state.phase.kind !== 'live' || !id || !version) return reasonOf(life);
+  return `${reasonOf(life)} (template ${id}, version ${version.slice(0, 12)})`;
+}
+
 /** What the Web UI shows under "Current details", in Markdown. */
 export function detailsOf(life: Life): string {
   const { state } = life;
   const lines = [
-    `**${state.phase.kind}**: ${state.reason}`,
+    `**${state.phase.kind}**: ${reasonOf(life)}`,
     '',
     `generation ${state.generation} · ${state.restarts} restarts · wanted ${state.desired}`,
     '',

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FolderTemplates } from '../../src/adapters/folder-templates.ts';
+import { templateSourceContract } from '../contracts/template-source-contract.ts';
 
 let folder: string;
 let templates: FolderTemplates;
@@ -18,6 +19,16 @@ const failing = (code: string, message: string | RegExp) =>
     code,
     message: typeof message === 'string' ? expect.stringContaining(message) : expect.stringMatching(message),
   });
+
+templateSourceContract('FolderTemplates as a source of templates', async () => {
+  const dir = await mkdtemp(path.join(os.tmpdir(), 'openstarry-templates-'));
+  return {
+    source: new FolderTemplates(dir),
+    put: (id, content) => writeFile(path.join(dir, `${id}.json`), content),
+    remove: (id) => rm(path.join(dir, `${id}.json`)),
+    dispose: () => rm(dir, { recursive: true, force: true }),
+  };
+});
 
 describe('FolderTemplates.load', () => {
   it.each([
@@ -108,7 +119,7 @@ describe('FolderTemplates.list', () => {
   it('tells the ids, sorted and once each', async () => {
     for (const name of ['b.yaml', 'a.json', 'a.yml', 'C.yaml', 'x.txt', '.hidden.yaml', 'no id.yaml'])
       await put(name, '');
-    expect(await templates.list()).toEqual(['C', 'a', 'b']);
-    expect(await new FolderTemplates(path.join(folder, 'nowhere')).list()).toEqual([]);
+    expect(await templates.list()).toEqual({ ids: ['C', 'a', 'b'] });
+    expect(await new FolderTemplates(path.join(folder, 'nowhere')).list()).toEqual({ ids: [] });
   });
 });

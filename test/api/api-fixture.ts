@@ -113,6 +113,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
     temporal: { reachable: () => state.reachable },
     answers: memoryAnswers(),
     metrics: createMetrics(fleet),
+    templates: { source: noTemplates, location: '/etc/templates' },
     parseAgentInput: parseAgentRequest,
     log: logInto(lines),
     ...more,
@@ -123,6 +124,20 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
 async function* happened(): AsyncGenerator<FleetEvent> {
   yield { kind: 'agent', agent: agentView('a') };
 }
+
+const noTemplates: ApiDeps['templates']['source'] = {
+  load: async (id) => {
+    if (id !== 'T') throw new CodedError('TEMPLATE_NOT_FOUND', `There is no template ${id}`);
+    const variables = { depth: { type: 'number', default: 3 } };
+    return {
+      id,
+      location: '/etc/templates/T.yaml',
+      version: 'abc',
+      data: { command: ['x'], env: { K: 'v' }, variables },
+    };
+  },
+  list: async () => ({ ids: ['Broken', 'T'] }),
+};
 
 async function* followed(lines: string[]): AsyncGenerator<string> {
   yield* lines;

@@ -308,7 +308,7 @@ describe('bad input is a 4xx that names what is wrong', () => {
       ['GET', '/nothing'],
       ['POST', '/agents/a/explode'],
       ['POST', '/agents:explode'],
-      ['POST', '/agents//stop'],
+      ['POST', '/agents/a/stop/now'],
     ] as const) {
       const response = await send(method, url);
       expect([response.statusCode, codeOf(response)]).toEqual([404, 'ROUTE_NOT_FOUND']);

@@ -172,6 +172,8 @@ describe('answers hold to the document', () => {
     ['GET /events', '/events'],
     ['GET /hosts', '/hosts'],
     ['GET /status', '/status'],
+    ['GET /templates', '/templates'],
+    ['GET /templates/:template_id', '/templates/T'],
     ['POST /reload', '/reload?dry_run'],
     ['POST /shutdown', '/shutdown'],
     ['GET /healthz', '/healthz'],

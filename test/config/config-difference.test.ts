@@ -33,7 +33,7 @@ describe('differingSettings', () => {
   const config: LoadedConfig = {
     file: '/c/openstarry.yaml',
     dir: '/c',
-    designLayer: { path: '/c/templates' },
+    designLayer: { kind: 'folder', path: '/c/templates' },
     master: null,
     chief: null,
     faultDomains: { ...BUILT_IN_FAULT_DOMAINS },
@@ -50,7 +50,7 @@ describe('differingSettings', () => {
   it('tells what counts at once from what needs another start', () => {
     const given: LoadedConfig = {
       ...config,
-      designLayer: { path: '/c/other' },
+      designLayer: { kind: 'service', url: 'http://127.0.0.1', token: null },
       faultDomains: { ...BUILT_IN_FAULT_DOMAINS, mine: BUILT_IN_FAULT_DOMAINS.data },
       ports: { ...DEFAULT_PORTS, api: 6000 },
       temporal: { ...config.temporal, namespace: 'n', requireSigned: true },

@@ -56,7 +56,7 @@ describe('loadConfig', () => {
     expect(config).toMatchObject({
       file,
       dir,
-      designLayer: { path: path.join(dir, 'templates') },
+      designLayer: { kind: 'folder', path: path.join(dir, 'templates') },
       master: 'master',
       chief: 'master',
       defaults: { stop: { signal: 'SIGINT', graceMs: 4000 } },
@@ -88,7 +88,7 @@ describe('loadConfig', () => {
     expect(await load('version: 1')).toEqual({
       file,
       dir,
-      designLayer: { path: path.join(dir, 'templates') },
+      designLayer: { kind: 'folder', path: path.join(dir, 'templates') },
       master: null,
       chief: null,
       faultDomains: BUILT_IN_FAULT_DOMAINS,
@@ -141,7 +141,7 @@ temporal: { namespace: "n-\${STAGE:-dev}", address: "\${HOST}:7233", require_sig
 master: { agent_id: m, command: ["\${UNSET}"] }`;
     const config = await load(yaml, { LAYER: '/layer', HOST: 'temporal' });
     expect(config).toMatchObject({
-      designLayer: { path: '/layer' },
+      designLayer: { kind: 'folder', path: '/layer' },
       ports: { api: 5055 },
       temporal: { namespace: 'n-dev', address: 'temporal:7233', requireSigned: true },
       agents: [{ command: ['${UNSET}'] }],
@@ -194,7 +194,7 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
     [
       'a design layer over HTTP',
       'design_layer: { path: x, url: "https://x" }',
-      'design_layer.url is not supported by this version',
+      'design_layer has both path and url; keep one of them',
     ],
     [
       'a health check of an agent',
@@ -321,5 +321,29 @@ describe('findConfig', () => {
     expect(() => findConfig({ flag, cwd: dir, env: {}, quickstartDir })).toThrow(
       expect.objectContaining({ code: 'CONFIG_NOT_FOUND', message: expect.stringContaining('--config') }),
     );
+  });
+});
+
+describe('design_layer', () => {
+  const layer = (yaml: string, env: Record<string, string> = {}) => load(`design_layer: ${yaml}`, env);
+  const refused = async (yaml: string, env: Record<string, string> = {}) =>
+    (await errorOf(`design_layer: ${yaml}`, env)).message;
+
+  it('is a service with a token of the environment', async () => {
+    const config = await layer('{ url: "https://x.example/v1/", token: { from_env: T } }', { T: 'secret' });
+    expect(config.designLayer).toEqual({ kind: 'service', url: 'https://x.example/v1', token: 'secret' });
+    const local = await layer('{ url: "http://127.0.0.1:${PORT}", token: { from_env: T } }', { T: 's', PORT: '81' });
+    expect(local.designLayer).toMatchObject({ url: 'http://127.0.0.1:81' });
+    expect((await layer('{ url: "http://x.example" }')).designLayer).toMatchObject({ token: null });
+  });
+
+  it.each([
+    ['{ url: "ftp://x" }', 'expected an http or https URL'],
+    ['{ url: "https://a:b@x.example" }', 'use design_layer.token'],
+    ['{ url: "http://x.example", token: { from_env: T } }', 'readable by others'],
+    ['{ path: x, token: { from_env: T } }', 'design_layer.token is for a service'],
+    ['{ url: "https://x", token: { from_env: NONE } }', 'names NONE, which is not in the environment'],
+  ])('%s is refused', async (yaml, says) => {
+    expect(await refused(yaml, { T: 'secret' })).toContain(says);
   });
 });
