@@ -5,7 +5,7 @@ import { CodedError } from '../contract/errors.ts';
 import { strict } from '../schema/problem.ts';
 import type { CommandResult } from '../service/commands.ts';
 import type { CommandLimit } from './command-limit.ts';
-import { cursor, cursorOf } from './cursor.ts';
+import { cursor, cursorOf, numberCursor } from './cursor.ts';
 import type { ApiDeps } from './deps.ts';
 import { agentPath, commandOptions, duration, flag, noBody, noQuery, wait, whole } from './request-schema.ts';
 import { callOf } from './request-context.ts';
@@ -27,7 +27,7 @@ const listQuery = strict({
 const historyQuery = strict({
   limit: whole(1, 1000).default(100),
   before: whole(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'Only entries with a lower `id`' }),
-  cursor: cursor.optional(),
+  cursor: numberCursor.optional(),
 });
 const signalBody = strict({ name: z.string().max(32) });
 
@@ -104,7 +104,7 @@ export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCa
     const history = { schema: { ...path, querystring: historyQuery } };
     app.get('/agents/:agent_id/history', history, async (request) => {
       const { limit: count, cursor: from } = request.query;
-      const before = from === undefined ? request.query.before : Number(from);
+      const before = from ?? request.query.before;
       const page = { limit: count, ...(before === undefined ? {} : { before }) };
       const entries = await orchestrator.history(callOf(request), request.params.agent_id, page);
       const oldest = entries.length === count ? entries.at(-1)?.id : undefined;

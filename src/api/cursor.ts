@@ -12,6 +12,11 @@ export const cursor = z
   })
   .meta({ description: '`next_cursor` of the page before' });
 
+/** Of a list whose entries have numbers. */
+export const numberCursor = cursor
+  .refine((position) => /^\d{1,15}$/.test(position), 'the next_cursor of an earlier answer')
+  .transform(Number);
+
 export function cursorOf(position: string | number): string {
   return Buffer.from(String(position)).toString('base64url');
 }

@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { listen, type Listening } from '../../src/api/listen.ts';
+import type { FleetEvent } from '../../src/service/fleet-events.ts';
+import { agentView, apiFixture, TOKEN, type ApiFixture } from './api-fixture.ts';
+import { send } from './client.ts';
+import { until } from '../support/wait.ts';
+
+let api: ApiFixture;
+let server: Listening | undefined;
+beforeEach(() => {
+  api = apiFixture({ streamTimes: { heartbeatMs: 20, slowMs: 200 } });
+});
+afterEach(async () => {
+  await (server ? server.close() : api.app.close());
+  server = undefined;
+});
+
+const transition: FleetEvent = {
+  kind: 'transition',
+  transition: {
+    agent_id: 'a',
+    id: 7,
+    run_id: 'r',
+    sequence: 1,
+    at_ms: 0,
+    state: 'live',
+    generation: 1,
+    reason: 'created',
+  },
+};
+
+/** Answers with these events, and then none until the request ends. */
+function happening(...events: FleetEvent[]): { signal: () => AbortSignal | undefined } {
+  let signal: AbortSignal | undefined;
+  api.state.answer = async (call: { signal: AbortSignal }) => {
+    signal = call.signal;
+    return (async function* () {
+      yield* events;
+      await new Promise((resolve) => call.signal.addEventListener('abort', resolve));
+    })();
+  };
+  return { signal: () => signal };
+}
+
+async function follow(headers: Record<string, string> = {}, query = '') {
+  server ??= await listen(api.app, { port: 0, name: 'api' });
+  const ending = new AbortController();
+  const response = await fetch(`http://127.0.0.1:${server.port}/events${query}`, {
+    headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+    signal: ending.signal,
+  });
+  const seen = { text: '', status: response.status, headers: response.headers };
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) seen.text += decoder.decode(chunk as Uint8Array);
+  })().catch(() => undefined);
+  return { seen, hangUp: () => ending.abort(), reading };
+}
+
+describe('GET /events', () => {
+  test('writes events as the standard has them, with ids to resume from', async () => {
+    happening(
+      transition,
+      { kind: 'agent', agent: agentView('a', { reason: 'two\nlines' }) },
+      { kind: 'removed', agent_id: 'b' },
+    );
+    const { seen, hangUp } = await follow();
+    await until(() => seen.text.includes('event: removed'), { what: 'the last event' });
+    const [head, ...events] = seen.text.split('\n\n');
+    expect(head).toBe('retry: 2000\n: follows');
+    expect(events[0]).toMatch(/^id: 7\nevent: transition\ndata: \{"agent_id":"a".*\}$/);
+    expect(events[1]).toMatch(/^event: agent\ndata: \{.*"reason":"two\\nlines".*\}$/);
+    expect(events[2]).toBe('event: removed\ndata: {"agent_id":"b"}');
+    expect(seen.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(seen.headers.get('cache-control')).toBe('no-store');
+    hangUp();
+  });
+
+  test('is heard at once and kept alive by comments while nothing happens', async () => {
+    happening();
+    const { seen, hangUp } = await follow();
+    await until(() => seen.text.split(': alive\n\n').length > 3, { what: 'three heartbeats' });
+    hangUp();
+  });
+
+  test('ends its reading when the client hangs up, and when the daemon goes down', async () => {
+    const first = happening();
+    const client = await follow();
+    await until(() => first.signal(), { what: 'the request' });
+    client.hangUp();
+    await until(() => first.signal()?.aborted, { what: 'the end of the reading' });
+    const second = happening();
+    const other = await follow();
+    await until(() => second.signal(), { what: 'the request' });
+    await server?.close();
+    server = undefined;
+    await other.reading;
+    expect(second.signal()?.aborted).toBe(true);
+  });
+
+  test('resumes after Last-Event-ID, or ?after, for the agents that are asked for', async () => {
+    const asked = async (query: string, headers: Record<string, string> = {}): Promise<unknown> => {
+      await send(api, 'GET', `/events${query}`, { headers });
+      return api.asked.at(-1)?.args[0];
+    };
+    expect(await asked('')).toEqual({ agentIds: [] });
+    expect(await asked('?after=5&agent_id=a')).toEqual({ after: 5, agentIds: ['a'] });
+    expect(await asked('?after=5&agent_id=a&agent_id=b', { 'last-event-id': '9' })).toEqual({
+      after: 9,
+      agentIds: ['a', 'b'],
+    });
+    const refused = await send(api, 'GET', '/events', { headers: { 'last-event-id': 'x' } });
+    expect([refused.statusCode, refused.json().error.details]).toEqual([400, { field: 'last-event-id' }]);
+  });
+
+  test('drops a client that does not read', async () => {
+    let made = 0;
+    let signal: AbortSignal | undefined;
+    api.state.answer = async (call: { signal: AbortSignal }) => {
+      signal = call.signal;
+      return (async function* (): AsyncGenerator<FleetEvent> {
+        for (;;) {
+          made += 1;
+          yield { kind: 'agent', agent: agentView('a', { reason: 'x'.repeat(100_000) }) };
+        }
+      })();
+    };
+    server = await listen(api.app, { port: 0, name: 'api' });
+    const socket = connect(server.port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.pause();
+    socket.on('error', () => undefined);
+    socket.write(`GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`);
+    await until(() => signal?.aborted, { what: 'the end of the request' });
+    const before = made;
+    expect(made).toBeLessThan(1000);
+    socket.resume();
+    await once(socket, 'close');
+    expect(made).toBe(before);
+  });
+
+  test('refuses more followers than it bears', async () => {
+    happening();
+    server = await listen(api.app, { port: 0, name: 'api' });
+    const followers = await Promise.all(Array.from({ length: 100 }, () => follow()));
+    const refused = await follow();
+    await refused.reading;
+    expect([refused.seen.status, JSON.parse(refused.seen.text).error.code]).toEqual([429, 'RATE_LIMITED']);
+    for (const { hangUp } of followers) hangUp();
+    await until(
+      async () => {
+        const again = await follow();
+        again.hangUp();
+        return again.seen.status === 200;
+      },
+      { what: 'a free place' },
+    );
+  });
+});
