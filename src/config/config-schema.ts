@@ -53,6 +53,14 @@ export const configSchema = strict({
     url: textOf('an http or https URL', /^https?:\/\/[^\s/?#]+[^\s?#]*$/).exactOptional(),
     token: strict({ from_env: text }).exactOptional(),
   }).exactOptional(),
+  registry: strict({
+    path: text.exactOptional(),
+    python_entry_points: textOf(
+      'the name of a group, such as trading.agents',
+      /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
+    ).exactOptional(),
+    python: text.exactOptional(),
+  }).exactOptional(),
   master: agentFields.exactOptional(),
   chief: agentId.exactOptional(),
   fault_domains: z.record(domainName, faultDomain).exactOptional(),
@@ -74,4 +82,4 @@ export const configSchema = strict({
 export type ConfigFile = z.infer<typeof configSchema>;
 
 /** Settings that later versions will know. */
-export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['registry', 'schedule', 'plugins', 'escalation']);
+export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['schedule', 'plugins', 'escalation']);

@@ -24,6 +24,15 @@ export const SETTINGS: Table = {
     'The Master Agent: the fields of an agent with its `agent_id`. It is started first; its `fault_domain` is `master` unless it names another.',
   ),
   chief: row('the master', 'Id of the agent that receives escalations. It must be an agent of this file.'),
+  'registry.path': row(
+    'none',
+    'A folder in which every executable and every `.py`, `.js`, `.mjs` or `.cjs` file is an agent, see [below](#registry).',
+  ),
+  'registry.python_entry_points': row(
+    'none',
+    'A group of entry points of installed Python packages, each of which is an agent, see [below](#registry).',
+  ),
+  'registry.python': row('`python3`', 'The interpreter whose packages are looked at, and which runs them.'),
   fault_domains: row('the built-in ones', 'Restart policies by name, see [below](#fault-domains).'),
   'defaults.backoff': row(
     '`initial: 500ms`, `factor: 2`, `max: 60s`, `jitter: 0.1`',

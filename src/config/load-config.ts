@@ -14,6 +14,8 @@ import { DEFAULT_PORTS, type LoadedConfig, type Ports } from './config.ts';
 import { designLayerOf } from './design-layer-settings.ts';
 import { expandSettings } from './expand-settings.ts';
 import { faultDomainsOf } from './fault-domain-settings.ts';
+import type { FoundAgent } from './registry-folder.ts';
+import { registryOf } from './registry.ts';
 import { temporalSettingsOf } from './temporal-settings.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -29,7 +31,8 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
   const dir = path.dirname(file);
   const settings = checkFile(source, env);
   const faultDomains = faultDomainsOf(settings, (where, work) => at(source, where, work));
-  const agents = agentsOf(source, settings, faultDomains);
+  const found = await registryOf(source, settings, env);
+  const agents = agentsOf(source, settings, found, faultDomains);
   const master = settings.master === undefined ? null : (agents[0] as AgentInput).agent_id;
   const chief = settings.chief ?? master;
   if (chief !== null && !agents.some((agent) => agent.agent_id === chief)) {
@@ -71,6 +74,7 @@ function checkFile(source: ConfigSource, env: Environment): ConfigFile {
 function agentsOf(
   source: ConfigSource,
   settings: ConfigFile,
+  found: ReadonlyMap<string, FoundAgent>,
   faultDomains: Record<string, RestartPolicy>,
 ): AgentInput[] {
   const agents: AgentInput[] = [];
@@ -90,9 +94,36 @@ function agentsOf(
     if (agents.some((agent) => agent.agent_id === id)) {
       throw source.invalid(where, `agents.${id} is the master, which is declared under master; remove one of them`);
     }
-    agents.push(agentOf(source, where, { agent_id: id, ...fields }, faultDomains));
+    const whole = { agent_id: id, ...registered(source, where, found.get(id), fields) };
+    agents.push(agentOf(source, where, whole, faultDomains));
+  }
+  for (const { agent_id, command, location } of found.values()) {
+    const known = agents.find((agent) => agent.agent_id === agent_id);
+    if (known === undefined) agents.push({ agent_id, command, origin: `file ${source.file}` });
+    else if (known === agents[0] && master !== undefined) {
+      throw source.invalid(
+        ['master'],
+        `master.agent_id is ${agent_id}, and so is the agent of ${location}; rename one of them`,
+      );
+    }
   }
   return agents;
+}
+
+/** What the file says of an agent that the registry found: everything but what runs it. */
+function registered(
+  source: ConfigSource,
+  where: string[],
+  found: FoundAgent | undefined,
+  fields: Record<string, unknown>,
+): Record<string, unknown> {
+  if (found === undefined) return fields;
+  for (const name of ['command', 'template_id', 'templateId']) {
+    if (!Object.hasOwn(fields, name)) continue;
+    const says = `${where.join('.')}.${name} is given, and ${found.location} of the registry is an agent of the same id; remove one of them`;
+    throw source.invalid([...where, name], says);
+  }
+  return { command: found.command, ...fields };
 }
 
 function agentOf(

@@ -187,7 +187,6 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'ports: { api: 8000 }',
       'ports.health and ports.api are both 8000; give each its own, or 0',
     ],
-    ['a registry', 'registry: { path: ./agents }', ':1:11: registry is not supported by this version'],
     ['a schedule', 'schedule: { a: "* * * * *" }', 'schedule is not supported by this version'],
     ['plugins', 'plugins: {}', 'plugins is not supported by this version'],
     ['an escalation', 'escalation: {}', 'escalation is not supported by this version'],
