@@ -40,21 +40,29 @@ const ANSWER_MS = 10_000;
 
 /** The Temporal that was named (environment first, then configuration), or else one of our own. Ready to be used. */
 export async function openTemporal(options: OpenTemporalOptions): Promise<OpenTemporal> {
-  const opened = (await openNamed(options)) ?? (await openEmbedded(options));
-  const { address, namespace, connection: credentials } = opened;
+  const opened = (await openNamed(options.config)) ?? (await openEmbedded(options));
+  try {
+    await makeUsable(opened);
+    return opened;
+  } catch (error) {
+    await opened.embedded?.stop();
+    throw error;
+  }
+}
+
+async function makeUsable({ address, namespace, connection: credentials }: OpenTemporal): Promise<void> {
   const connection = await untilTemporalAnswers({ address, namespace, credentials, deadlineMs: ANSWER_MS });
   try {
     await ensureSearchAttributes(connection, { namespace, address });
   } finally {
     await connection.close();
   }
-  return opened;
 }
 
-async function openNamed({ config, env }: OpenTemporalOptions): Promise<OpenTemporal | undefined> {
-  const address = env['TEMPORAL_ADDRESS'] || config.address;
-  if (!address) return undefined;
-  const namespace = env['TEMPORAL_NAMESPACE'] || config.namespace;
+/** `TEMPORAL_ADDRESS` and its like have been read with the configuration; they go before the file. */
+async function openNamed(config: LoadedConfig['temporal']): Promise<OpenTemporal | undefined> {
+  const { address, namespace } = config;
+  if (address === null) return undefined;
   return {
     address,
     namespace,
