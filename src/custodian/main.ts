@@ -6,6 +6,7 @@ import type { CustodianCard } from './address.ts';
 import { createCustodian } from './custodian.ts';
 import type { EmitEvent } from './context.ts';
 import { openJournal } from './journal.ts';
+import { DAEMON, Keeper } from './keeper.ts';
 import { takeLock } from './lock.ts';
 import { createLogger, messageOf } from './logger.ts';
 import { createProcessTable } from './process-table.ts';
@@ -49,13 +50,20 @@ async function main(): Promise<void> {
   // Server and custodian know each other: events go one way, requests the other.
   const emit: EmitEvent = (event, data) => {
     server.emit(event, data);
+    if ('exit' in data) keeper.exited(data.agent, data.exit);
     if (isEnding) endIfIdle();
   };
   const custodian = createCustodian({ stateDir, table, journal, log, emit });
+  const keeper = new Keeper({
+    spawn: (params) => custodian.spawn(params),
+    fence: () => journal.entries.get(DAEMON)?.fence ?? 0,
+    log,
+  });
   const about = { version: VERSION, pid: process.pid, boot_id: table.bootId, state_dir: stateDir, tree: table.tree };
   const server = createSocketServer(
     createRequests({
       custodian,
+      keeper,
       about,
       daemon: () => server.daemon(),
       end() {
@@ -109,6 +117,7 @@ async function main(): Promise<void> {
   let isTerminating = false;
   process.on('SIGTERM', () => {
     // The second one forces.
+    keeper.close();
     const stopped = custodian.stopAll(isTerminating ? 0 : undefined);
     if (isTerminating) return;
     isTerminating = true;

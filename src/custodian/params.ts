@@ -125,6 +125,9 @@ const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
     ...(params['at'] === undefined ? {} : { at: text('at', params['at']) }),
   }),
   shutdown: shutdownParams,
+  keep: ({ spawn }) => ({
+    spawn: spawn === null ? null : spawnParams({ ...object('spawn', spawn), agent: '_daemon', generation: 1 }),
+  }),
   end: nothing,
 };
 

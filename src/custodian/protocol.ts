@@ -56,6 +56,9 @@ export interface SpawnParams {
   /** How it is stopped where no stop says otherwise (`shutdown`, SIGTERM of the custodian); default SIGTERM, 10 s. */
   stop?: { signal: string; grace_ms: number };
 }
+/** How the daemon is started again, as whatever generation it will be. */
+export type KeptSpawn = Omit<SpawnParams, 'agent' | 'generation'>;
+
 export interface SpawnResult {
   /** True if this generation was already running. */
   adopted: boolean;
@@ -133,6 +136,11 @@ export interface Methods {
   order_done: [{ agent: string; at?: string }, Record<string, never>];
   /** Refuses spawns from now on, stops all but reserved children, answers when nothing of them lives. */
   shutdown: [ShutdownParams, { stopped: string[] }];
+  /**
+   * For a daemon that is itself a child (`_daemon`): how to start it again when it ends by itself with anything but 0 or
+   * 78; null takes that back. Kept in memory only, so it is said after every connection.
+   */
+  keep: [{ spawn: KeptSpawn | null }, Record<string, never>];
   /**
    * Ends the custodian. Refused with STILL_LIVE while anything lives, reserved children included; only a daemon that is
    * itself the last child (`_daemon`) may ask, and the custodian ends when that daemon has.

@@ -1,4 +1,5 @@
 import type { Custodian } from './custodian.ts';
+import { DAEMON, type Keeper } from './keeper.ts';
 import { checkParams } from './params.ts';
 import type { Method } from './params.ts';
 import { PROTOCOL } from './protocol.ts';
@@ -12,6 +13,7 @@ export interface Peer {
 
 export interface RequestsOptions {
   custodian: Custodian;
+  keeper: Keeper;
   about: Omit<HelloResult, 'protocol' | 'shutting_down'>;
   /** The daemon that holds the connection, if any. */
   daemon(): Peer | undefined;
@@ -22,7 +24,7 @@ export interface RequestsOptions {
 const READS: ReadonlySet<Method> = new Set(['hello', 'list', 'custody', 'orders'] as const);
 
 /** Answers one request, or throws: a `Refusal` for what is refused, anything else is a defect. */
-export function createRequests({ custodian, about, daemon, end }: RequestsOptions) {
+export function createRequests({ custodian, keeper, about, daemon, end }: RequestsOptions) {
   type Handlers = { [M in Method]: (params: Methods[M][0], peer: Peer) => Methods[M][1] | Promise<Methods[M][1]> };
   const handlers: Handlers = {
     hello(params, peer) {
@@ -46,7 +48,9 @@ export function createRequests({ custodian, about, daemon, end }: RequestsOption
       if (params.role === 'daemon') {
         custodian.shutdown.lift();
         // A daemon that is a child of ours is stopped like any other child.
-        const isChild = custodian.incarnations.get('_daemon')?.pid === params.pid;
+        const isChild = custodian.incarnations.get(DAEMON)?.pid === params.pid;
+        // Somebody has started another one: two would be one too many.
+        if (!isChild) keeper.keep(undefined);
         custodian.signaller.protectDaemon(isChild ? undefined : params.pid);
       }
       return { ...about, protocol: PROTOCOL, shutting_down: custodian.shutdown.isActive };
@@ -63,6 +67,14 @@ export function createRequests({ custodian, about, daemon, end }: RequestsOption
     async shutdown(params) {
       return { stopped: await custodian.shutdown.run(params) };
     },
+    keep({ spawn }, peer) {
+      const child = custodian.incarnations.get(DAEMON);
+      if (child === undefined || child.pid !== peer.hello?.pid) {
+        throw new Refusal('NOT_ALLOWED', `Only the daemon that is a child of this custodian (${DAEMON}) is kept`);
+      }
+      keeper.keep(spawn ?? undefined);
+      return {};
+    },
     end(_, peer) {
       const others = [...custodian.incarnations.values()].filter(
         (one) => !(one.agent === '_daemon' && one.pid === peer.hello?.pid),
@@ -73,6 +85,7 @@ export function createRequests({ custodian, about, daemon, end }: RequestsOption
           `${others.length} processes live, such as ${others[0]?.agent}: shut down and stop them first`,
         );
       }
+      keeper.close();
       end();
       return {};
     },
