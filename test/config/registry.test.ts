@@ -94,9 +94,9 @@ describe('registry.python_entry_points', () => {
     const env = await install('collector = trading_agents:main\nwhole = trading_agents');
     const { agents } = await load('registry: { python_entry_points: trading.agents }', env);
     expect(agents.map(({ agent_id }) => agent_id)).toEqual(['collector', 'whole']);
-    const [command, ...args] = agents[0]?.command as [string, ...string[]];
+    const [command = '', ...args] = agents[0]?.command ?? [];
     expect(await runCommand(command, args, { env })).toEqual({ code: 3, output: 'ran []\n' });
-    const [python, ...module] = agents[1]?.command as [string, ...string[]];
+    const [python = '', ...module] = agents[1]?.command ?? [];
     expect((await runCommand(python, module, { env })).code).toBe(0);
   });
 
