@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAgentCommands } from './agent-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
+import { addServiceCommands } from './service-commands.ts';
 
 const EXAMPLES = `
 Examples:
@@ -28,6 +29,7 @@ export function createProgram(): Command {
     .addHelpText('after', EXAMPLES);
   addDaemonCommands(program);
   addAgentCommands(program);
+  addServiceCommands(program);
   return program;
 }
 
