@@ -6,7 +6,7 @@ import type { Executing } from './executing.ts';
 import { failingClearly } from './failures.ts';
 import { resolveTemplate } from './resolve-template.ts';
 import { runProcess } from './run-process.ts';
-import { signalProcess, stopProcess } from './stop-process.ts';
+import { pauseProcess, resumeProcess, signalProcess, stopProcess } from './stop-process.ts';
 
 export interface ActivityDeps {
   hostId: string;
@@ -30,6 +30,8 @@ export function createActivities(deps: ActivityDeps): {
     host: { runProcess: executing.track(failingClearly((request) => runProcess(deps, request))) },
     control: {
       stopProcess: executing.track(failingClearly((request) => stopProcess(deps, request))),
+      pauseProcess: failingClearly((request) => pauseProcess(deps, request)),
+      resumeProcess: failingClearly((request) => resumeProcess(deps, request)),
       signalProcess: failingClearly((request) => signalProcess(deps, request)),
       failStop: failingClearly(({ agent_id, reason }) => deps.failStop(agent_id, reason)),
     },

@@ -1,5 +1,5 @@
 import { activityInfo, CompleteAsyncError } from '@temporalio/activity';
-import type { StopRequest } from '../contract/activities.ts';
+import type { ProcessRequest, StopRequest } from '../contract/activities.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { CustodianErrorBody } from '../custodian/protocol.ts';
 import type { Custody } from '../domain/custody.ts';
@@ -14,6 +14,10 @@ export async function stopProcess(deps: ActivityDeps, request: StopRequest): Pro
   if (custody) return custody;
   throw new CompleteAsyncError();
 }
+
+export const pauseProcess = (deps: ActivityDeps, request: ProcessRequest): Promise<Custody> => deps.host.pause(request);
+export const resumeProcess = (deps: ActivityDeps, request: ProcessRequest): Promise<Custody> =>
+  deps.host.resume(request);
 
 export async function signalProcess(
   deps: ActivityDeps,

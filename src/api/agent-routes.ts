@@ -85,7 +85,7 @@ export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCa
     );
 
     const start = { schema: { ...path, querystring: startQuery, body: noBody }, preHandler: limited };
-    for (const verb of ['start', 'restart'] as const) {
+    for (const verb of ['start', 'restart', 'pause', 'resume'] as const) {
       app.post(`/agents/:agent_id/${verb}`, start, async (request, reply) =>
         sendResult(
           reply,

@@ -8,7 +8,7 @@ import type { ApiDeps } from './deps.ts';
 import { callOf } from './request-context.ts';
 import { commandOptions, duration, wait } from './request-schema.ts';
 
-export const BULK_VERBS = ['start', 'stop', 'restart'] as const;
+export const BULK_VERBS = ['start', 'stop', 'restart', 'pause', 'resume'] as const;
 
 const startQuery = strict({ wait });
 const stopQuery = strict({ wait, grace: duration.optional() });

@@ -19,6 +19,8 @@ export interface ApiDeps {
     | 'start'
     | 'stop'
     | 'restart'
+    | 'pause'
+    | 'resume'
     | 'remove'
     | 'signal'
     | 'commandMany'

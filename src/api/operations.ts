@@ -129,6 +129,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     'Also without Temporal: the custodian then keeps the order.',
   ),
   'POST /agents/:agent_id/restart': command('restartAgent', 'Restart an agent', 'Not counted as a failure.'),
+  'POST /agents/:agent_id/pause': command(
+    'pauseAgent',
+    'Let all processes of an agent stand still (SIGSTOP)',
+    'It stays paused, also when the daemon or the machine is started again, until a resume, start, restart or stop. Its ' +
+      'checks and limits are suspended meanwhile.',
+    ['AGENT_NOT_RUNNING'],
+  ),
+  'POST /agents/:agent_id/resume': command(
+    'resumeAgent',
+    'Let a paused agent go on (SIGCONT)',
+    'A process that it has lost meanwhile is started again.',
+    ['AGENT_NOT_RUNNING'],
+  ),
   'POST /agents/:agent_id/signal': {
     id: 'signalAgent',
     tag: 'agents',
@@ -157,6 +170,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'POST /agents::start': bulk('start'),
   'POST /agents::stop': bulk('stop'),
   'POST /agents::restart': bulk('restart'),
+  'POST /agents::pause': bulk('pause'),
+  'POST /agents::resume': bulk('resume'),
   'GET /events': {
     id: 'events',
     tag: 'agents',

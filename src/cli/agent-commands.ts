@@ -71,7 +71,7 @@ export function addAgentCommands(program: Command): void {
       },
     );
 
-  for (const verb of ['start', 'stop', 'restart'] as const) {
+  for (const verb of ['start', 'stop', 'restart', 'pause', 'resume'] as const) {
     const own = agents
       .command(`${verb} <agent_id>`)
       .description(`${verb} an agent`)

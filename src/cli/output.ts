@@ -13,6 +13,7 @@ const COLOR_OF_STATE: Record<PublicState, (text: string) => string> = {
   stopped: colors.dim,
   backoff: colors.yellow,
   completed: colors.dim,
+  paused: colors.blue,
   disabled: colors.red,
 };
 

@@ -1,5 +1,5 @@
 import type { Custody } from '../domain/custody.ts';
-import type { StopPolicy } from '../domain/stop-policy.ts';
+import type { StopOrder } from '../domain/agent-state.ts';
 import type { AgentInput } from './agent-input.ts';
 import type { Admission, Verdict } from './definition.ts';
 
@@ -25,18 +25,25 @@ export interface HostActivities {
   runProcess(request: RunRequest): Promise<Verdict>;
 }
 
-export interface StopRequest {
+export interface StopRequest extends StopOrder {
   agent_id: string;
   generation: number;
-  stop: StopPolicy;
   reason: string;
+}
+
+export interface ProcessRequest {
+  agent_id: string;
+  generation: number;
 }
 
 /** Polled on `control/<host>`, so that a stop never waits behind slow starts. */
 export interface ControlActivities {
   /** Ends the tree of this incarnation for good; completed when nothing of it lives. */
   stopProcess(request: StopRequest): Promise<Custody>;
-  signalProcess(request: { agent_id: string; generation: number; signal: string }): Promise<{ delivered: boolean }>;
+  /** Lets the whole tree stand still; or, if it has not started yet, lets it never start. Tells what came of it. */
+  pauseProcess(request: ProcessRequest): Promise<Custody>;
+  resumeProcess(request: ProcessRequest): Promise<Custody>;
+  signalProcess(request: ProcessRequest & { signal: string }): Promise<{ delivered: boolean }>;
   /** Shuts the whole daemon down in order, exit 78; it does not start again before somebody clears it. */
   failStop(request: { agent_id: string; reason: string }): Promise<void>;
 }

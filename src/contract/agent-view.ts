@@ -8,6 +8,7 @@ export type PublicState =
   | 'stopped'
   | 'backoff'
   | 'completed'
+  | 'paused'
   | 'disabled';
 
 export interface AgentView {
@@ -31,7 +32,7 @@ export interface AgentView {
   stale: boolean;
   /** Where it comes from: `file <path>`, `api` or `temporal`. */
   origin: string;
-  desired: 'running' | 'stopped' | 'deleted';
+  desired: 'running' | 'paused' | 'stopped' | 'deleted';
   revision: number;
   template_version: string | null;
 }

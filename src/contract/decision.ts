@@ -1,4 +1,5 @@
 import type { AgentSnapshot, AgentState, Phase } from '../domain/agent-state.ts';
+import type { Checks } from './definition.ts';
 import type { AgentInput } from './agent-input.ts';
 
 /** What an agent's workflow tells the roster. */
@@ -23,6 +24,8 @@ export interface Decision {
   /** True if the fail-stop of the daemon follows from this agent's failure. */
   critical: boolean;
   host: string | null;
+  /** What its host looks at; absent before the first admission. */
+  checks?: Checks;
   /** The signed input, from which the life can be started again. */
   input: AgentInput;
   snapshot: AgentSnapshot;

@@ -1,5 +1,7 @@
 import type { Custody, ExitRecord } from '../domain/custody.ts';
 import type { Rules } from '../domain/agent-state.ts';
+import type { HealthPolicy, Probe } from '../domain/health.ts';
+import type { LimitAction, LimitPolicy, Overrun } from '../domain/limits.ts';
 
 /** What an agent is, once its input and its template have been put together. */
 export interface Definition {
@@ -12,6 +14,14 @@ export interface Definition {
   fault_domain: string;
   rules: Rules;
   launch: Launch;
+  /** Absent in what an earlier version recorded. */
+  checks?: Checks;
+}
+
+/** What its host looks at while its process runs. It may change without a new process. */
+export interface Checks {
+  health: HealthPolicy | null;
+  limits: LimitPolicy | null;
 }
 
 /** How its process is started. `${VAR}` references are still references: they are resolved at the spawn, on the host. */
@@ -36,4 +46,7 @@ export type Admission = { host: string; custody: Custody } & (
 export type Verdict =
   | { kind: 'exited'; exit: ExitRecord }
   | { kind: 'superseded'; custody: Custody }
-  | { kind: 'template_changed' };
+  | { kind: 'template_changed' }
+  /** It still lives: the workflow has it stopped, and judges that as a failure. */
+  | { kind: 'unhealthy'; probe: Probe; why: string }
+  | { kind: 'over_limit'; overrun: Overrun; action: Exclude<LimitAction, 'notify'> };

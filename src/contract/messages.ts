@@ -5,9 +5,17 @@ export interface CommandArgs {
   start: { request_id?: string };
   stop: { grace?: string; request_id?: string };
   restart: { request_id?: string };
+  pause: { request_id?: string };
+  resume: { request_id?: string };
   delete: { grace?: string; request_id?: string };
   signal: { name: string; request_id?: string };
   configure: { spec: AgentInput; request_id?: string };
+}
+
+/** What the signal `notice` carries. */
+export interface Notice {
+  generation: number;
+  summary: string;
 }
 
 /** A command is accepted into the desired state at once; what comes of it is read from the roster by its revision. */

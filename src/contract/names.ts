@@ -17,7 +17,9 @@ export const SEARCH_ATTRIBUTES = ['AgentId', 'AgentState', 'TemplateId', 'FaultD
 export type SearchAttribute = (typeof SEARCH_ATTRIBUTES)[number];
 
 /** Updates, and signals of the same names. */
-export const COMMANDS = ['start', 'stop', 'restart', 'delete', 'signal', 'configure'] as const;
+export const COMMANDS = ['start', 'stop', 'restart', 'pause', 'resume', 'delete', 'signal', 'configure'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 export const RECONCILE_SIGNAL = 'reconcile';
+/** A signal of the host: something that people should know of a running process. */
+export const NOTICE_SIGNAL = 'notice';
 export const STATUS_QUERY = 'status';

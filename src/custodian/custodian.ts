@@ -3,6 +3,7 @@ import type { Context, EmitEvent } from './context.ts';
 import { custodyOf } from './custody-state.ts';
 import type { Tombstone } from './custody-state.ts';
 import { createExits } from './exits.ts';
+import { createFreezer, signalTree } from './freeze.ts';
 import { markerOf } from './incarnation.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { Journal } from './journal.ts';
@@ -12,7 +13,7 @@ import { messageOf } from './logger.ts';
 import type { Logger } from './logger.ts';
 import type { ProcessTable } from './process-table.ts';
 import { isReserved } from './protocol.ts';
-import type { CustodyEntry, Methods, SpawnParams, StopParams } from './protocol.ts';
+import type { CustodyEntry, Methods, ProcessParams, SpawnParams, StopParams } from './protocol.ts';
 import { recover } from './recovery.ts';
 import { Refusal } from './refusal.ts';
 import { createShutdown } from './shutdown.ts';
@@ -40,6 +41,10 @@ export interface Custodian {
   spawn(params: SpawnParams): Answer<'spawn'>;
   stop(params: StopParams): Answer<'stop'>;
   signal(agent: string, generation: number, signal: NodeJS.Signals): Answer<'signal'>;
+  /** Lets a tree stand still, or forbids the start of what has not started. */
+  pause(params: ProcessParams): Answer<'pause'>;
+  resume(params: ProcessParams): Answer<'resume'>;
+  trees(agents?: string[]): Answer<'trees'>;
   list(): CustodyEntry[];
   custody(agent: string): Answer<'custody'>;
   forget(agent: string): Answer<'forget'>;
@@ -76,6 +81,7 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
   const rotation = createLogRotation(log);
   const exits = createExits(context);
   const stops = createStopLadder(context);
+  const freezer = createFreezer(context);
 
   const end = (incarnation: Incarnation, code: number | null, signal: string | null, cause: ExitCause) => {
     if (incarnation.ended) return;
@@ -88,7 +94,10 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
     rotation.unwatch(record.log.path);
     exits.ended(incarnation);
   };
-  const watch = createWatch(context, (incarnation) => end(incarnation, null, null, 'self'));
+  const watch = createWatch(context, {
+    gone: (incarnation) => end(incarnation, null, null, 'self'),
+    scanned: () => freezer.enforce(),
+  });
 
   const tombstone = (
     incarnation: Incarnation,
@@ -102,6 +111,8 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
     // The first stop names the cause and has sent its signal; a later one can only shorten the grace.
     if (running) {
       record.cause = running.cause;
+      if (running.why === undefined) delete record.why;
+      else record.why = running.why;
       record.grace_ms = Math.max(0, Math.min(stop.grace_ms, running.killAtMs - performance.now()));
       record.signalled = true;
     }
@@ -146,7 +157,7 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
       });
     },
 
-    async stop({ agent, generation, cause, signal, grace_ms: graceMs }) {
+    async stop({ agent, generation, cause, why, signal, grace_ms: graceMs }) {
       const incarnation = incarnations.get(agent);
       const entry = journal.entries.get(agent);
       if (incarnation === undefined || incarnation.record.generation > generation) {
@@ -157,10 +168,11 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
         }
         return { done: true, custody: custodyFor(agent) };
       }
-      const since = tombstone(incarnation, generation, { cause, signal, grace_ms: graceMs });
+      const because = why === undefined ? {} : { why };
+      const since = tombstone(incarnation, generation, { cause, ...because, signal, grace_ms: graceMs });
       // Taken before the signal: its answer must not be overtaken by the exit that it causes.
       const written = journal.sync();
-      stops.begin(incarnation, { cause, signal: signal as NodeJS.Signals, graceMs, since });
+      stops.begin(incarnation, { cause, ...because, signal: signal as NodeJS.Signals, graceMs, since });
       await written;
       return { done: incarnations.get(agent) !== incarnation, custody: custodyFor(agent) };
     },
@@ -176,11 +188,31 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
         return { delivered: signaller.send(incarnation, signal) === 'sent' };
       }
       tree.scan('quick');
-      let delivered = signaller.send(incarnation, signal, incarnation.pid) === 'sent';
-      for (const member of tree.members(incarnation.key)) {
-        if (member.pgrp !== incarnation.pid) delivered = signaller.send(member, signal) === 'sent' || delivered;
+      return { delivered: signalTree(context, incarnation, signal, tree.members(incarnation.key)) };
+    },
+
+    async pause({ agent, generation }) {
+      const incarnation = incarnations.get(agent);
+      if (incarnation?.record.generation === generation) await freezer.pause(incarnation);
+      // Nothing of it lives yet; a spawn that is still on its way is refused from now on.
+      else if (!incarnation && generation > custodyFor(agent).fence) {
+        journal.keep([{ kind: 'fence', agent, fence: generation }]);
       }
-      return { delivered };
+      await journal.sync();
+      return custodyFor(agent);
+    },
+    async resume({ agent, generation }) {
+      const incarnation = incarnations.get(agent);
+      if (incarnation?.record.generation === generation) freezer.resume(incarnation);
+      await journal.sync();
+      return custodyFor(agent);
+    },
+
+    trees(agents) {
+      const asked =
+        agents === undefined ? [...incarnations.values()] : agents.flatMap((id) => incarnations.get(id) ?? []);
+      const pids = asked.map((one) => [one.agent, tree.members(one.key).map(({ pid }) => pid)] as const);
+      return { trees: Object.fromEntries(pids) };
     },
 
     list() {
@@ -246,6 +278,7 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
       recover(context, stops, {
         adopted(incarnation) {
           rotation.watch(incarnation.record.log);
+          if (incarnation.record.paused) void freezer.pause(incarnation);
         },
         lost: (incarnation, cause) => end(incarnation, null, null, cause),
       });

@@ -1,4 +1,4 @@
-import type { Custody, ExitCause, ExitRecord } from '../domain/custody.ts';
+import type { Custody, ExitRecord, StopCause } from '../domain/custody.ts';
 import type { Order } from './protocol.ts';
 
 /** A process that was started, as the journal keeps it. */
@@ -16,6 +16,8 @@ export interface LiveRecord {
   stop: { signal: string; grace_ms: number };
   /** Descendants that could not be found again by session, group or marker: `[pid, start]`. */
   kin?: [number, number][];
+  /** Its tree stands still, and is kept so. */
+  paused?: true;
 }
 
 /** A spawn that was begun; between it and its `live` record the process may or may not exist. */
@@ -34,7 +36,9 @@ export interface Intent {
 /** A stop under way. It is written before the first signal. */
 export interface Tombstone {
   generation: number;
-  cause: Extract<ExitCause, 'operator' | 'shutdown'>;
+  cause: StopCause;
+  /** Of `unhealthy` and `limit`: what was seen. */
+  why?: string;
   signal: string;
   grace_ms: number;
   at: string;
@@ -64,6 +68,7 @@ export type JournalRecord =
   | { kind: 'live'; agent: string; live: LiveRecord }
   | { kind: 'kin'; agent: string; generation: number; kin: [number, number][] }
   | { kind: 'stop'; agent: string; stop: Tombstone }
+  | { kind: 'paused'; agent: string; generation: number; paused: boolean }
   | { kind: 'signalled'; agent: string; generation: number }
   | { kind: 'exit'; agent: string; exit: ExitRecord }
   | { kind: 'never'; agent: string; generation: number }
@@ -116,7 +121,14 @@ export function evolve(entry: AgentEntry | undefined, record: AgentRecord): Agen
     case 'stop': {
       const fence = Math.max(now.fence, record.stop.generation);
       const applies = (now.live ?? now.intent) !== undefined;
-      return { ...now, fence, ...(applies ? { stop: record.stop } : {}) };
+      if (!applies) return { ...now, fence };
+      // A stop lets it go on, so that it can leave.
+      return { ...now, fence, ...(now.live ? { live: without(now.live, 'paused') } : {}), stop: record.stop };
+    }
+    case 'paused': {
+      if (now.live?.generation !== record.generation || now.stop) return entry;
+      const live = without(now.live, 'paused');
+      return { ...now, live: record.paused ? { ...live, paused: true } : live };
     }
     case 'signalled':
       if (now.stop === undefined || now.live?.generation !== record.generation) return entry;
@@ -155,7 +167,7 @@ export function custodyOf(entry: AgentEntry | undefined): Custody {
   const { fence, live, last_exit } = entry;
   return {
     fence,
-    ...(live ? { live: { generation: live.generation, pid: live.pid } } : {}),
+    ...(live ? { live: { generation: live.generation, pid: live.pid, ...(live.paused ? { paused: true } : {}) } } : {}),
     ...(last_exit ? { last_exit } : {}),
   };
 }

@@ -94,6 +94,7 @@ function exitRecordOf({ record, ended, stopping }: Incarnation): ExitRecord {
     code,
     signal,
     cause: stopping?.cause ?? cause,
+    ...(stopping?.why === undefined ? {} : { why: stopping.why }),
     at: ended?.at ?? at,
     ran_ms: Math.max(0, Math.round(ranMs)),
   };

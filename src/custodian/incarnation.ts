@@ -16,6 +16,8 @@ export interface Incarnation extends ProcessIdentity {
   /** Set when the main process is gone; what is left of the tree is being killed then. */
   ended?: End;
   stopping?: Stopping;
+  /** Set while its tree is to stand still. */
+  paused?: true;
   /** Resolves when the exit record is written. */
   gone: Promise<void>;
   resolveGone(): void;
@@ -32,6 +34,7 @@ export interface End {
 
 export interface Stopping {
   cause: Tombstone['cause'];
+  why?: string;
   signal: NodeJS.Signals;
   since: string;
   /** On the monotonic clock. */

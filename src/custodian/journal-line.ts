@@ -101,6 +101,8 @@ function isJournalRecord(value: unknown): value is JournalRecord {
     case 'never':
     case 'signalled':
       return isGeneration(record['generation']);
+    case 'paused':
+      return isGeneration(record['generation']) && typeof record['paused'] === 'boolean';
     case 'kin':
       return isGeneration(record['generation']) && isKin(record['kin']);
     case 'stop':

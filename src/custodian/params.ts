@@ -72,11 +72,16 @@ function spawnParams(params: Fields): SpawnParams {
   };
 }
 
+/** It stands in the journal and in every answer about the agent. */
+const WHY_CHARACTERS = 500;
+
 function stopParams(params: Fields): StopParams {
+  const { why } = params;
   return {
     agent: agentName(params['agent']),
     generation: generation(params['generation']),
-    cause: oneOf('cause', params['cause'], ['operator', 'shutdown']),
+    cause: oneOf('cause', params['cause'], ['operator', 'unhealthy', 'limit', 'shutdown']),
+    ...(why === undefined ? {} : { why: text('why', why).slice(0, WHY_CHARACTERS) }),
     signal: signalName('signal', params['signal']),
     grace_ms: count('grace_ms', params['grace_ms']),
   };
@@ -106,6 +111,11 @@ function helloParams(params: Fields): HelloParams {
 const nothing = () => ({});
 const onlyAgent = (params: Fields) => ({ agent: agentName(params['agent']) });
 
+const process = (params: Fields) => ({
+  agent: agentName(params['agent']),
+  generation: generation(params['generation']),
+});
+
 const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
   hello: helloParams,
   list: nothing,
@@ -117,6 +127,13 @@ const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
     generation: generation(params['generation']),
     signal: signalName('signal', params['signal']),
   }),
+  pause: process,
+  resume: process,
+  trees: ({ agents }) => {
+    if (agents === undefined) return {};
+    if (!Array.isArray(agents)) refuse('agents', 'a list of agent ids', agents);
+    return { agents: (agents as unknown[]).map((agent) => agentName(agent, 'agents')) };
+  },
   forget: onlyAgent,
   order: (params) => ({ agent: agentName(params['agent']), verb: oneOf('verb', params['verb'], ['stop', 'delete']) }),
   orders: nothing,

@@ -1,5 +1,5 @@
 export { reachableSocketPathOf, socketPathOf } from './address.ts';
-import type { Custody, ExitCause, ExitRecord } from '../domain/custody.ts';
+import type { Custody, ExitCause, ExitRecord, StopCause } from '../domain/custody.ts';
 
 /**
  * The wire between a daemon and the custodian: one JSON object a line over a Unix socket.
@@ -72,7 +72,9 @@ export interface StopParams {
   agent: string;
   /** Stops this generation, or what lives below it, and lets nothing at or below it start any more. */
   generation: number;
-  cause: Extract<ExitCause, 'operator' | 'shutdown'>;
+  cause: StopCause;
+  /** Of `unhealthy` and `limit`, what was seen: comes back with the exit. */
+  why?: string;
   signal: string;
   grace_ms: number;
 }
@@ -80,6 +82,11 @@ export interface StopResult {
   /** True if nothing at or below the generation lives (any more); see `custody` for what does above. Else an `exit` event follows. */
   done: boolean;
   custody: Custody;
+}
+
+export interface ProcessParams {
+  agent: string;
+  generation: number;
 }
 
 /** SIGSTOP, SIGCONT and SIGKILL go to the whole tree, others to the main process. */
@@ -128,6 +135,14 @@ export interface Methods {
   spawn: [SpawnParams, SpawnResult];
   stop: [StopParams, StopResult];
   signal: [SignalParams, { delivered: boolean }];
+  /**
+   * Lets the whole tree stand still, and keeps it so over deaths of the custodian, until `resume` or a stop. What has not
+   * started yet never will; what has ended stays as it is. Answers when nothing moves any more, after 2 s at the latest.
+   */
+  pause: [ProcessParams, Custody];
+  resume: [ProcessParams, Custody];
+  /** The pids of whole trees, from the pass over all processes that is made once a second; of all agents by default. */
+  trees: [{ agents?: string[] }, { trees: Record<string, number[]> }];
   /** After a delete: the last exit goes, the fence stays for 30 days. */
   forget: [{ agent: string }, Record<string, never>];
   order: [{ agent: string; verb: Order['verb'] }, Record<string, never>];

@@ -50,8 +50,8 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
     const upMs = table.uptimeMs();
     const passedMs = upMs === undefined || stop.uptime_ms === undefined ? 0 : Math.max(0, upMs - stop.uptime_ms);
     const graceMs = Math.max(0, stop.grace_ms - passedMs);
-    const { cause, signal, at: since, signalled: isSignalled = false } = stop;
-    stops.begin(incarnation, { cause, signal, since, graceMs, isSignalled });
+    const { cause, why, signal, at: since, signalled: isSignalled = false } = stop;
+    stops.begin(incarnation, { cause, ...(why === undefined ? {} : { why }), signal, since, graceMs, isSignalled });
     return;
   }
   const cause = stop?.cause ?? (verdict.kind === 'reboot' ? 'reboot' : 'custodian_lost');

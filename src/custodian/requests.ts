@@ -21,7 +21,7 @@ export interface RequestsOptions {
   end(): void;
 }
 
-const READS: ReadonlySet<Method> = new Set(['hello', 'list', 'custody', 'orders'] as const);
+const READS: ReadonlySet<Method> = new Set(['hello', 'list', 'custody', 'orders', 'trees'] as const);
 
 /** Answers one request, or throws: a `Refusal` for what is refused, anything else is a defect. */
 export function createRequests({ custodian, keeper, about, daemon, end }: RequestsOptions) {
@@ -60,6 +60,9 @@ export function createRequests({ custodian, keeper, about, daemon, end }: Reques
     spawn: (params) => custodian.spawn(params),
     stop: (params) => custodian.stop(params),
     signal: ({ agent, generation, signal }) => custodian.signal(agent, generation, signal as NodeJS.Signals),
+    pause: (params) => custodian.pause(params),
+    resume: (params) => custodian.resume(params),
+    trees: ({ agents }) => custodian.trees(agents),
     forget: ({ agent }) => custodian.forget(agent),
     order: ({ agent, verb }) => custodian.order(agent, verb),
     orders: () => custodian.orders(),

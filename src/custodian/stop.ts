@@ -12,6 +12,7 @@ export interface StopLadder {
 
 export interface StopRequest {
   cause: Stopping['cause'];
+  why?: string;
   signal: NodeJS.Signals;
   graceMs: number;
   since: string;
@@ -55,7 +56,7 @@ export function createStopLadder(context: Context): StopLadder {
   };
 
   return {
-    begin(incarnation, { cause, signal: name, graceMs, since, isSignalled = false }) {
+    begin(incarnation, { cause, why, signal: name, graceMs, since, isSignalled = false }) {
       const killAtMs = performance.now() + graceMs;
       const running = incarnation.stopping;
       if (running) {
@@ -66,8 +67,13 @@ export function createStopLadder(context: Context): StopLadder {
         }
         return;
       }
-      const stopping: Stopping = { cause, signal: name, since, killAtMs };
+      const stopping: Stopping = { cause, ...(why === undefined ? {} : { why }), signal: name, since, killAtMs };
       incarnation.stopping = stopping;
+      if (incarnation.paused) {
+        // It goes on, in order to end: what was not seen of it would stand there for ever.
+        delete incarnation.paused;
+        tree.scan('quick');
+      }
       // Its main process has gone already: the sweep is at work.
       if (incarnation.ended) return;
       if (graceMs <= 0 || name === 'SIGKILL') {

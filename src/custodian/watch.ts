@@ -17,7 +17,14 @@ const ADOPTED_EVERY_MS = 100;
 /** Whether a pid exists costs 0.5 µs each time; whether it is still the same process and no zombie, once a second. */
 const IDENTITY_EVERY_ROUNDS = 10;
 
-export function createWatch({ tree, table, incarnations }: Context, onGone: (incarnation: Incarnation) => void): Watch {
+export interface WatchHooks {
+  /** An adopted process has ended. */
+  gone: (incarnation: Incarnation) => void;
+  /** All trees have just been looked at. */
+  scanned: () => void;
+}
+
+export function createWatch({ tree, table, incarnations }: Context, hooks: WatchHooks): Watch {
   let treeTimer: NodeJS.Timeout | undefined;
   let adoptedTimer: NodeJS.Timeout | undefined;
   let rounds = 0;
@@ -26,7 +33,10 @@ export function createWatch({ tree, table, incarnations }: Context, onGone: (inc
     if (incarnations.size === 0) {
       clearInterval(treeTimer);
       treeTimer = undefined;
-    } else tree.scan('quick');
+      return;
+    }
+    tree.scan('quick');
+    hooks.scanned();
   };
 
   const lookAtAdopted = () => {
@@ -37,7 +47,7 @@ export function createWatch({ tree, table, incarnations }: Context, onGone: (inc
       if (incarnation.child || incarnation.ended) continue;
       adopted += 1;
       const isHere = pidExists(incarnation.pid) && (!checksIdentity || statOf(incarnation, table) !== undefined);
-      if (!isHere) onGone(incarnation);
+      if (!isHere) hooks.gone(incarnation);
     }
     if (adopted > 0) return;
     clearInterval(adoptedTimer);

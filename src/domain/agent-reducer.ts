@@ -4,14 +4,17 @@
  * Rules that hold whatever happens (see the property tests):
  * - no incarnation is asked for while an earlier one may live;
  * - the end of a generation is consumed once, whichever way the news comes;
- * - a stop is not followed by a start, unless somebody asks for one.
+ * - a stop is not followed by a start, unless somebody asks for one;
+ * - while it is to be paused, no new incarnation is asked for.
  */
 import type { AgentCommand, AgentEvent, AgentSnapshot, AgentState, Clock, Step } from './agent-state.ts';
 import { admitted, refused, spawnFailed } from './life/admission.ts';
 import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';
-import { reconcile, stopSettled } from './life/reconcile.ts';
-import { admit, readmit, run, stay, stopPolicy } from './life/steps.ts';
+import { pauseCommand, resumeCommand } from './life/pause.ts';
+import { held, reconcile, stopSettled } from './life/reconcile.ts';
+import { admit, hasProcess, ordered, readmit, run, stay } from './life/steps.ts';
+import { noticed, verdict } from './life/verdicts.ts';
 import { describeRestart } from './reasons.ts';
 import { NO_FAILURES } from './restart-policy.ts';
 
@@ -45,7 +48,9 @@ export function resume(state: AgentState, nowMs: number): AgentCommand[] {
     case 'live':
       return [...commands, { kind: 'run', generation: state.generation }];
     case 'stopping':
-      return [...commands, { kind: 'stop', generation: state.generation, stop: stopPolicy(state) }];
+      return [...commands, { kind: 'stop', generation: state.generation, ...(state.phase.order ?? ordered(state)) }];
+    case 'paused':
+      return hasProcess(state) ? [...commands, { kind: 'run', generation: state.generation }] : commands;
     case 'backoff':
       return [...commands, { kind: 'sleep', delayMs: Math.max(0, state.phase.untilMs - nowMs) }];
     default:
@@ -82,11 +87,18 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
         ? spawnFailed(state, event.code, event.message)
         : stay(state);
     case 'template-changed':
-      return event.generation === state.generation && state.phase.kind === 'live'
+      return event.generation === state.generation && isWatched(state)
         ? readmit({ ...state, handled: event.generation, phase: { kind: 'admitting' } }, 'its template has changed')
         : stay(state);
+    case 'held':
+      return held(state, event.custody, clock);
+    case 'unhealthy':
+    case 'over-limit':
+      return verdict(state, event);
+    case 'noticed':
+      return noticed(state, event);
     case 'run-lost':
-      return event.generation === state.generation && state.phase.kind === 'live'
+      return event.generation === state.generation && isWatched(state)
         ? readmit({ ...state, phase: { kind: 'admitting' } }, 'asking the custodian what became of it')
         : stay(state);
     case 'backoff-elapsed':
@@ -97,9 +109,17 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
       return startCommand(state);
     case 'restart':
       return restartCommand(state);
+    case 'pause':
+      return pauseCommand(state);
+    case 'resume':
+      return resumeCommand(state);
     case 'stop':
       return stopCommand({ ...state, desired: 'stopped' }, event.graceMs);
     case 'delete':
       return stopCommand({ ...state, desired: 'deleted' }, event.graceMs);
   }
 }
+
+/** True while a `runProcess` of the latest incarnation is open, or should be. */
+const isWatched = (state: AgentState): boolean =>
+  state.phase.kind === 'live' || (state.phase.kind === 'paused' && hasProcess(state));

@@ -6,12 +6,17 @@
  *   admitting ──► live ──► backoff ──► live …        live ──► completed        │
  *   (template,     │  ▲                 ▲               └───► disabled ────────┤
  *    custody)      │  └── adopted ──────┘                                      │
- *                  └──► stopping ──► stopped ───────────────────────────────────┘
- *                                └──► closed (deleted)
+ *                  ├──► stopping ──► stopped ───────────────────────────────────┘
+ *                  │             └──► closed (deleted)
+ *                  └──► paused ──► live
  *
  * `live` means "a process is asked for": whether it is starting, running or not ready yet is a fact of its host.
+ * While `paused` is desired nothing of the agent runs: its process stands still, or, where it had none or lost it, none is
+ * started before it is resumed.
  */
-import type { Custody, ExitRecord } from './custody.ts';
+import type { Custody, ExitRecord, StopCause } from './custody.ts';
+import type { Probe } from './health.ts';
+import type { LimitAction, Overrun } from './limits.ts';
 import type { FailureHistory, RestartPolicy } from './restart-policy.ts';
 import type { StopPolicy } from './stop-policy.ts';
 
@@ -20,13 +25,23 @@ export type Phase =
   | { kind: 'admitting' }
   | { kind: 'live' }
   | { kind: 'backoff'; untilMs: number }
-  | { kind: 'stopping' }
+  | { kind: 'paused'; /** Its definition has changed meanwhile: it is started anew when resumed. */ outdated?: true }
+  /** Without an order: from before there were several causes. */
+  | { kind: 'stopping'; order?: StopOrder }
   | { kind: 'stopped' }
   | { kind: 'completed' }
   | { kind: 'disabled' }
   | { kind: 'closed'; outcome: Outcome };
 
 export type Outcome = { kind: 'deleted' } | { kind: 'failed'; code: string; message: string };
+
+/** How a stop is asked for, and why. */
+export interface StopOrder {
+  stop: StopPolicy;
+  cause: StopCause;
+  /** Of `unhealthy` and `limit`: what was seen, as the end of a sentence. */
+  why?: string;
+}
 
 /** The part of an agent's definition that decides about its life; the rest only matters to the host. */
 export interface Rules {
@@ -38,7 +53,7 @@ export interface Rules {
 
 export interface AgentState {
   phase: Phase;
-  desired: 'running' | 'stopped' | 'deleted';
+  desired: 'running' | 'paused' | 'stopped' | 'deleted';
   /** The latest incarnation that was asked for; 0 before the first. Only grows. */
   generation: number;
   /** The latest incarnation whose end has been dealt with. One end is consumed a generation. */
@@ -77,12 +92,22 @@ export type AgentEvent =
   /** The watch over a generation broke off without a verdict: what became of it has to be asked. */
   | { kind: 'run-lost'; generation: number }
   | { kind: 'stop-settled'; generation: number; custody: Custody }
+  /** What the custodian holds after a pause or resume that was asked for. */
+  | { kind: 'held'; generation: number; custody: Custody }
+  /** The host has found a check of this generation failing. Its watch ends with that. */
+  | { kind: 'unhealthy'; generation: number; probe: Probe; why: string }
+  /** It was over a limit for as long as its definition bears. The watch ends with that. */
+  | { kind: 'over-limit'; generation: number; overrun: Overrun; action: Exclude<LimitAction, 'notify'> }
+  /** Something that people should know of a running process; it changes nothing. */
+  | { kind: 'noticed'; generation: number; summary: string }
   | { kind: 'backoff-elapsed' }
   /** Somebody compared processes, roster and workflows, and tells what the custodian holds. */
   | { kind: 'reconcile'; custody: Custody }
   | { kind: 'start' }
   | { kind: 'stop'; graceMs?: number }
   | { kind: 'restart' }
+  | { kind: 'pause' }
+  | { kind: 'resume' }
   | { kind: 'delete'; graceMs?: number }
   /** The definition was changed; the interpreter already holds the new one. */
   | { kind: 'configure' };
@@ -91,7 +116,12 @@ export type AgentCommand =
   | { kind: 'admit'; admission: number }
   /** Adopt or spawn this incarnation and watch it until it ends. */
   | { kind: 'run'; generation: number }
-  | { kind: 'stop'; generation: number; stop: StopPolicy }
+  | ({ kind: 'stop'; generation: number } & StopOrder)
+  /** Let the whole tree of this incarnation stand still; or, if it has not started yet, never start it. */
+  | { kind: 'pause'; generation: number }
+  | { kind: 'resume'; generation: number }
+  /** People should know. */
+  | { kind: 'notice'; summary: string }
   | { kind: 'sleep'; delayMs: number }
   | { kind: 'cancel-sleep' }
   | { kind: 'open-incident'; episode: number; summary: string }

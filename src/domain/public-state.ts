@@ -5,6 +5,7 @@ export interface Liveness {
   generation: number;
   pid: number | null;
   ready: boolean;
+  paused?: boolean;
 }
 
 /** One word for the state of an agent, put together from what was decided and what its host sees. */
@@ -14,6 +15,7 @@ export function publicState(phase: Phase, generation: number, process: Liveness 
       return 'pending';
     case 'live':
       if (process === null || process.generation !== generation || process.pid === null) return 'starting';
+      if (process.paused) return 'paused'; // resumed in a moment
       return process.ready ? 'running' : 'unready';
     case 'closed':
       return 'stopped';
@@ -22,7 +24,7 @@ export function publicState(phase: Phase, generation: number, process: Liveness 
   }
 }
 
-/** `agent_state{agent}`: 1 while the process lives and, where readiness is declared, is ready; else 0. */
+/** `agent_state{agent}`: 1 while the process lives, stands not still and, where readiness is declared, is ready; else 0. */
 export function isUp(process: Liveness | null): boolean {
-  return process !== null && process.pid !== null && process.ready;
+  return process !== null && process.pid !== null && process.ready && !process.paused;
 }

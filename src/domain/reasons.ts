@@ -13,6 +13,10 @@ export function describeExit(exit: ExitRecord): string {
       return `${who} ended unseen while its custodian was down; exit code unknown`;
     case 'operator':
       return `${who} was stopped by an operator (${status(exit)})${after}`;
+    case 'unhealthy':
+      return `${who} was stopped as unhealthy${because(exit)} (${status(exit)})${after}`;
+    case 'limit':
+      return `${who} was stopped over its limit${because(exit)} (${status(exit)})${after}`;
     case 'shutdown':
       return `${who} was stopped by the shutdown of the daemon (${status(exit)})${after}`;
     case 'self':
@@ -21,6 +25,8 @@ export function describeExit(exit: ExitRecord): string {
         : `${who} was killed by ${exit.signal}${after}`;
   }
 }
+
+const because = ({ why }: ExitRecord): string => (why === undefined ? '' : `: ${why}`);
 
 function status(exit: ExitRecord): string {
   if (isUnknownExit(exit)) return 'exit code unknown';

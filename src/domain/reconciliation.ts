@@ -6,6 +6,8 @@
  * | open          | row    | agrees                                      | nothing                                       |
  * | open          | row    | lives although it should not, or another    | tell: the workflow adopts or stops it         |
  * |               |        | generation lives                            |                                               |
+ * | open          | row    | lives paused although it should run, or the | tell: the workflow pauses or resumes it       |
+ * |               |        | other way round                             |                                               |
  * | open          | row    | nothing lives although it should            | tell: the workflow consumes the end, or goes  |
  * |               |        |                                             | on above the fence                            |
  * | open          | row    | knows nothing of a start, or of a stop,     | dispatch again, if Temporal believes that the |
@@ -30,6 +32,8 @@ export type WorkflowFinding =
 export interface RowFinding {
   phase: Phase['kind'];
   generation: number;
+  /** The latest generation whose end has been dealt with. */
+  handled: number;
 }
 
 export type Action =
@@ -60,12 +64,16 @@ export function compare(
 }
 
 function compareLife(row: RowFinding, { live, fence }: Custody, isStopping: boolean): Action {
-  const isAsked = row.phase === 'live' || row.phase === 'stopping';
+  const isPaused = row.phase === 'paused';
+  const isAsked = row.phase === 'live' || row.phase === 'stopping' || (isPaused && row.generation > row.handled);
   if (live) {
     if (!isAsked || live.generation !== row.generation) return 'tell';
-    return row.phase === 'stopping' && !isStopping ? 'redispatch-stop' : 'none';
+    if (row.phase === 'stopping') return isStopping ? 'none' : 'redispatch-stop';
+    return isPaused === (live.paused ?? false) ? 'none' : 'tell';
   }
   if (!isAsked) return 'none';
   if (fence >= row.generation) return 'tell';
+  // The call to pause, which will forbid the start, is tried again by itself.
+  if (isPaused) return 'none';
   return row.phase === 'live' ? 'redispatch-run' : 'redispatch-stop';
 }

@@ -51,10 +51,12 @@ export type Judgement =
 /**
  * Was this end the agent's failure?
  *
- * Only an exit of its own doing is judged. Exit 0 or one of `successExitCodes` is a success, except under `always`
+ * An end for being unhealthy or over a limit is one, whatever the exit code. Else only an exit of its own doing is judged.
+ * Exit 0 or one of `successExitCodes` is a success, except under `always`
  * after a run shorter than `resetAfterMs`: a program that is meant to run for ever and leaves at once has failed.
  */
 export function judge(policy: RestartPolicy, exit: ExitRecord): Judgement {
+  if (exit.cause === 'unhealthy' || exit.cause === 'limit') return { kind: 'failure' };
   if (exit.cause !== 'self' || isUnknownExit(exit)) return { kind: 'excused' };
   if (exit.code === null || !policy.successExitCodes.includes(exit.code)) return { kind: 'failure' };
   const tooShort = policy.restart === 'always' && exit.ran_ms < policy.resetAfterMs;

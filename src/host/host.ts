@@ -2,7 +2,7 @@
  * The host part of the daemon: turns what Temporal asks for into calls to the custodian, and what the custodian sees
  * into verdicts for Temporal and facts for the roster.
  */
-import type { RunRequest, StopRequest } from '../contract/activities.ts';
+import type { ProcessRequest, RunRequest, StopRequest } from '../contract/activities.ts';
 import type { Definition, Verdict } from '../contract/definition.ts';
 import { stopActivityId } from '../contract/names.ts';
 import type { CustodyEntry, Events, SpawnParams } from '../custodian/protocol.ts';
@@ -31,10 +31,18 @@ export interface HostOptions {
   onTrouble: (message: string, error: unknown) => void;
 }
 
+interface Incarnation {
+  generation: number;
+  pid: number;
+  startedAt: string;
+  logPath: string;
+  paused: boolean;
+}
+
 export class Host {
   private readonly options: HostOptions;
   private readonly beats: Beats;
-  private readonly live = new Map<string, { generation: number; pid: number; startedAt: string; logPath: string }>();
+  private readonly live = new Map<string, Incarnation>();
   /** The latest generation of each agent that was seen to end. */
   private readonly lastEnd = new Map<string, number>();
   /** Stop activities that wait for the end of `<agent>/<generation>`. */
@@ -70,7 +78,13 @@ export class Host {
     const { agent, generation } = params;
     // The exit may have been told before this line runs; then there is nothing to watch any more.
     if ((this.lastEnd.get(agent) ?? 0) < generation) {
-      this.watch(agent, { generation, pid: spawned.pid, startedAt: spawned.started_at, logPath: spawned.log_path });
+      this.watch(agent, {
+        generation,
+        pid: spawned.pid,
+        startedAt: spawned.started_at,
+        logPath: spawned.log_path,
+        paused: false,
+      });
     }
     await this.recordStart(agent);
   }
@@ -83,13 +97,22 @@ export class Host {
     const result = await this.options.custody.call('stop', {
       agent: request.agent_id,
       generation: request.generation,
-      cause: 'operator',
+      cause: request.cause,
+      ...(request.why === undefined ? {} : { why: request.why }),
       signal: request.stop.signal,
       grace_ms: request.stop.graceMs,
     });
     if (!result.done) return undefined;
     this.stops.delete(id);
     return result.custody;
+  }
+
+  pause(request: ProcessRequest): Promise<Custody> {
+    return this.hold('pause', request);
+  }
+
+  resume(request: ProcessRequest): Promise<Custody> {
+    return this.hold('resume', request);
   }
 
   signal(agentId: string, generation: number, signal: string): Promise<{ delivered: boolean }> {
@@ -119,7 +142,7 @@ export class Host {
         if (isReserved(agent)) return;
         if (live) {
           const { generation, pid, started_at: startedAt, log_path: logPath } = live;
-          this.watch(agent, { generation, pid, startedAt, logPath });
+          this.watch(agent, { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false });
           if (live.stopping) this.stops.set(key(agent, generation), new Set([stopActivityId(generation)]));
           await this.recordStart(agent);
           return;
@@ -157,10 +180,18 @@ export class Host {
     });
   }
 
-  private watch(
-    agentId: string,
-    incarnation: { generation: number; pid: number; startedAt: string; logPath: string },
-  ): void {
+  /** What the custodian then says of the process is shown, whatever was asked for. */
+  private async hold(method: 'pause' | 'resume', { agent_id: agent, generation }: ProcessRequest): Promise<Custody> {
+    const custody = await this.options.custody.call(method, { agent, generation });
+    const known = this.live.get(agent);
+    if (known && custody.live?.generation === known.generation) {
+      known.paused = custody.live.paused ?? false;
+      await this.recordStart(agent);
+    }
+    return custody;
+  }
+
+  private watch(agentId: string, incarnation: Incarnation): void {
     this.live.set(agentId, incarnation);
     this.beats.start(agentId);
   }
@@ -186,6 +217,7 @@ export class Host {
       pid: known.pid,
       started_at: known.startedAt,
       ready: true,
+      paused: known.paused,
       log_path: known.logPath,
       last_exit: null,
     });

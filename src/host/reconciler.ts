@@ -246,4 +246,5 @@ interface Finding {
 const rowFinding = ({ decision }: RosterRow) => ({
   phase: decision.phase.kind,
   generation: decision.generation,
+  handled: decision.snapshot.handled,
 });

@@ -1,5 +1,6 @@
 import type { Decision, Transition } from '../contract/decision.ts';
 import type { ExitRecord } from '../domain/custody.ts';
+import type { Resources } from '../domain/limits.ts';
 
 export type { Decision, Transition };
 
@@ -62,8 +63,28 @@ export interface ProcessFacts {
   pid: number | null;
   started_at: string | null;
   ready: boolean;
+  /** Its whole tree stands still. */
+  paused?: boolean;
+  /** Absent while nothing is known. */
+  health?: {
+    state: 'starting' | 'healthy' | 'unhealthy';
+    /** A sentence; empty if nothing is wrong. */ reason: string;
+  };
+  /** What its whole tree takes, as last seen; a change too small to matter is not told. */
+  resources?: Resources;
+  /** The last that it has said about itself. */
+  heartbeat?: Heartbeat;
   log_path: string | null;
   last_exit: LastExit | null;
+}
+
+export interface Heartbeat {
+  /** ISO 8601. */
+  at: string;
+  /** How far it is: a sentence, or a share from 0 to 1. */
+  progress?: string | number;
+  /** Whatever it counts, such as tokens. */
+  usage?: Record<string, number>;
 }
 
 export interface LastExit extends ExitRecord {

@@ -13,7 +13,7 @@ const MAX_INPUT_BYTES = 256 * 1024;
 const count = z.int().min(0);
 
 const snapshot = strict({
-  desired: z.enum(['running', 'stopped', 'deleted']),
+  desired: z.enum(['running', 'paused', 'stopped', 'deleted']),
   generation: count,
   handled: count,
   failures: strict({ consecutive: count, timesMs: z.array(z.number()).max(1000) }),
@@ -23,9 +23,10 @@ const snapshot = strict({
     generation: count,
     code: z.int().nullable(),
     signal: z.string().nullable(),
-    cause: z.enum(['self', 'operator', 'shutdown', 'reboot', 'custodian_lost']),
+    cause: z.enum(['self', 'operator', 'unhealthy', 'limit', 'shutdown', 'reboot', 'custodian_lost']),
     at: z.string(),
     ran_ms: z.number(),
+    why: z.string().max(500).exactOptional(),
   }).nullable(),
   phase: z.enum(['completed', 'disabled', 'other']),
   reason: z.string(),

@@ -18,6 +18,7 @@ export const publicState = names<PublicState>({
   stopped: true,
   backoff: true,
   completed: true,
+  paused: true,
   disabled: true,
 }).meta({ id: 'AgentState', description: 'Where an agent is in its life' });
 
@@ -75,7 +76,7 @@ const agentFields = {
   labels: z.record(z.string(), z.string()),
   stale: z.boolean().meta({ description: 'True while Temporal cannot be reached: this may have been overtaken' }),
   origin: z.string().meta({ description: 'Where it comes from: `file <path>`, `api` or `temporal`' }),
-  desired: z.enum(['running', 'stopped', 'deleted']),
+  desired: z.enum(['running', 'paused', 'stopped', 'deleted']),
   revision: count.meta({ description: 'The last command that has been dealt with' }),
   template_version: z.string().nullable(),
 };
@@ -106,6 +107,7 @@ export const agentPage = z.object({ agents: z.array(agentView), next_cursor: cur
 const transitionState = names<Transition['state']>({
   admitting: true,
   live: true,
+  paused: true,
   stopping: true,
   stopped: true,
   backoff: true,

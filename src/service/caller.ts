@@ -31,7 +31,7 @@ export interface Once {
   again: boolean;
 }
 
-export type ControlVerb = 'start' | 'stop' | 'restart' | 'delete' | 'signal' | 'read the logs of';
+export type ControlVerb = 'start' | 'stop' | 'restart' | 'pause' | 'resume' | 'delete' | 'signal' | 'read the logs of';
 
 /** What an agent may say about another one. Everything else is the business of its template. */
 const FIELDS_FOR_AGENTS = [

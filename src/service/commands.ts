@@ -46,7 +46,7 @@ export interface CommandParts {
 
 const CLOSES_WITHIN_MS = 5000;
 
-/** Start, stop, restart, delete: accepted into the desired state, then waited for in the roster. */
+/** Start, stop, restart, pause, resume, delete: accepted into the desired state, then waited for in the roster. */
 export async function commandAgent(
   parts: CommandParts,
   call: Call,

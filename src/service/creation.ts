@@ -109,7 +109,7 @@ function withOrigin({ caller, request_id }: Call, given: AgentInput): AgentInput
 
 function isDecided(row: RosterRow): boolean {
   const { kind } = row.decision.phase;
-  return hasProcess(row) || kind === 'completed' || kind === 'disabled' || kind === 'stopped';
+  return hasProcess(row) || kind === 'completed' || kind === 'disabled' || kind === 'stopped' || kind === 'paused';
 }
 
 type Failed = { code: string; message: string };

@@ -17,6 +17,7 @@ import { fleetEvents, type FleetEvent, type FollowOptions } from './fleet-events
 import type { HostControl } from './host-control.ts';
 import { matches, type ListFilter } from './list.ts';
 import type { TemporalLink } from './temporal-link.ts';
+import type { WaitedVerb } from './settlement.ts';
 import { viewOf } from './view.ts';
 
 export interface OrchestratorDeps {
@@ -96,10 +97,19 @@ export class Orchestrator {
     return this.#command(call, 'restart', agentId, options);
   }
 
+  /** Lets the agent's processes stand still. @throws CodedError AGENT_NOT_RUNNING if there is nothing to pause */
+  pause(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
+    return this.#command(call, 'pause', agentId, options);
+  }
+
+  resume(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
+    return this.#command(call, 'resume', agentId, options);
+  }
+
   /** One command for many agents; see `commandMany`. */
   async commandMany(
     call: Call,
-    verb: 'start' | 'stop' | 'restart',
+    verb: Exclude<WaitedVerb, 'delete'>,
     selection: Selection,
     options: BulkOptions = {},
   ): Promise<BulkResult[]> {
@@ -177,7 +187,7 @@ export class Orchestrator {
 
   async #command(
     call: Call,
-    verb: 'start' | 'stop' | 'restart',
+    verb: Exclude<WaitedVerb, 'delete'>,
     agentId: string,
     options: CommandOptions,
   ): Promise<CommandResult> {

@@ -2,7 +2,7 @@ import { publicState } from '../domain/public-state.ts';
 import type { RosterRow } from '../ports/roster.ts';
 import type { Seen } from './agent-watch.ts';
 
-export type WaitedVerb = 'start' | 'stop' | 'restart' | 'delete';
+export type WaitedVerb = 'start' | 'stop' | 'restart' | 'pause' | 'resume' | 'delete';
 
 export interface Asked {
   verb: WaitedVerb;
@@ -28,7 +28,14 @@ export function settlementOf(asked: Asked, { row }: Seen): Settlement | undefine
   return isReached(asked, row) ? 'settled' : undefined;
 }
 
-const DESIRED = { start: 'running', stop: 'stopped', restart: 'running', delete: 'deleted' } as const;
+const DESIRED = {
+  start: 'running',
+  stop: 'stopped',
+  restart: 'running',
+  pause: 'paused',
+  resume: 'running',
+  delete: 'deleted',
+} as const;
 
 function isReached({ verb, generation }: Asked, row: RosterRow): boolean {
   const { phase } = row.decision;
@@ -36,7 +43,12 @@ function isReached({ verb, generation }: Asked, row: RosterRow): boolean {
     case 'stop':
       return phase.kind === 'stopped' || phase.kind === 'completed' || phase.kind === 'disabled';
     case 'start':
+    case 'resume':
       return hasProcess(row) || phase.kind === 'completed' || phase.kind === 'disabled';
+    case 'pause':
+      return (
+        phase.kind === 'paused' && (row.process === null || row.process.pid === null || row.process.paused === true)
+      );
     case 'restart':
       if (phase.kind === 'disabled') return true;
       return row.decision.generation > generation && (hasProcess(row) || phase.kind === 'completed');

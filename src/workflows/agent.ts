@@ -55,7 +55,8 @@ export async function agent(input: AgentInput, carried?: Life): Promise<void> {
         return;
       }
       const { continueAsNewSuggested, historyLength } = workflowInfo();
-      if (continueAsNewSuggested || historyLength > MAX_EVENTS) {
+      // A pause under way would be unknown to the next run.
+      if ((continueAsNewSuggested || historyLength > MAX_EVENTS) && !effects.isHolding) {
         await continueAsNew<typeof agent>(life.input, { ...life, queue: [], signals: [] });
       }
     }

@@ -13,8 +13,7 @@ import type { AdmissionActivities, ControlActivities, HostActivities } from '../
 import type { Verdict } from '../contract/definition.ts';
 import { isErrorCode } from '../contract/errors.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, runActivityId, stopActivityId } from '../contract/names.ts';
-import type { AgentCommand, AgentEvent } from '../domain/agent-state.ts';
-import type { StopPolicy } from '../domain/stop-policy.ts';
+import type { AgentCommand, AgentEvent, StopOrder } from '../domain/agent-state.ts';
 import type { Life } from './life.ts';
 
 /** As long as the server allows, more or less: a process may live for years. */
@@ -27,11 +26,19 @@ const AGAIN = '5s';
 /** Temporal refuses summaries over 400 bytes, and a character may take three. */
 const SUMMARY_CHARACTERS = 130;
 
+/** How a process over its limit may be ended. */
+const END_ACTIONS: readonly string[] = ['restart', 'stop', 'kill'];
+
+type Hold = Extract<AgentCommand, { kind: 'pause' | 'resume' }>;
+
 export class Effects {
   private readonly life: Life;
   private readonly agentId: string;
   private readonly openRuns = new Set<number>();
   private openStop: { generation: number; graceMs: number; attempt: number } | undefined;
+  /** The latest pause or resume; they are carried out one after the other, and only the latest matters. */
+  private wantedHold: Hold | undefined;
+  private holding = false;
   private sleeping: CancellationScope | undefined;
 
   constructor(life: Life, agentId: string) {
@@ -65,7 +72,10 @@ export class Effects {
       case 'run':
         return this.detach(() => this.run(command.generation));
       case 'stop':
-        return this.detach(() => this.stop(command.generation, command.stop));
+        return this.detach(() => this.stop(command.generation, command));
+      case 'pause':
+      case 'resume':
+        return this.detach(() => this.hold(command));
       case 'sleep':
         return this.detach(() => this.sleep(command.delayMs));
       case 'cancel-sleep':
@@ -78,6 +88,8 @@ export class Effects {
           });
           return undefined;
         });
+      case 'notice':
+        return log.warn('notice', { agent_id: this.agentId, summary: command.summary });
       case 'open-incident':
       case 'update-incident':
       case 'resolve-incident':
@@ -155,7 +167,8 @@ export class Effects {
     }
   }
 
-  private async stop(generation: number, policy: StopPolicy): Promise<AgentEvent | undefined> {
+  private async stop(generation: number, order: StopOrder): Promise<AgentEvent | undefined> {
+    const { stop: policy, cause, why } = order;
     const open = this.openStop?.generation === generation ? this.openStop : undefined;
     if (open && open.graceMs <= policy.graceMs) return undefined;
     const attempt = open ? open.attempt + 1 : 0;
@@ -168,13 +181,51 @@ export class Effects {
           heartbeatTimeout: RUN_HEARTBEAT_TIMEOUT,
           startToCloseTimeout: RUN_TIMEOUT,
           summary: summary(`generation ${generation}: ${this.life.state.reason}`),
-        }).stopProcess({ agent_id: this.agentId, generation, stop: policy, reason: this.life.state.reason });
+        }).stopProcess({
+          agent_id: this.agentId,
+          generation,
+          stop: policy,
+          cause,
+          ...(why === undefined ? {} : { why }),
+          reason: this.life.state.reason,
+        });
         // Completed by hand with something else: the process may live.
         if (typeof custody?.fence !== 'number') throw new Error(`Not a custody: ${JSON.stringify(custody)}`);
         if (this.openStop?.generation === generation) this.openStop = undefined;
         return { kind: 'stop-settled', generation, custody };
       } catch (error) {
         log.warn('a stop broke off; asking again', { agent_id: this.agentId, generation, error: String(error) });
+        await sleep(AGAIN);
+      }
+    }
+  }
+
+  /** True while a pause or resume is under way, which a new run of the workflow would not know of. */
+  get isHolding(): boolean {
+    return this.holding;
+  }
+
+  private async hold(command: Hold): Promise<AgentEvent | undefined> {
+    this.wantedHold = command;
+    if (this.holding) return undefined;
+    this.holding = true;
+    for (;;) {
+      const asked: Hold = this.wantedHold;
+      const { generation } = asked;
+      const control = this.control({ summary: summary(`generation ${generation}: ${this.life.state.reason}`) });
+      try {
+        const request = { agent_id: this.agentId, generation };
+        const custody = await (asked.kind === 'pause' ? control.pauseProcess(request) : control.resumeProcess(request));
+        if (typeof custody?.fence !== 'number') throw new Error(`Not a custody: ${JSON.stringify(custody)}`);
+        if (asked !== this.wantedHold) continue;
+        this.holding = false;
+        return { kind: 'held', generation, custody };
+      } catch (error) {
+        log.warn(`a ${asked.kind} broke off; asking again`, {
+          agent_id: this.agentId,
+          generation,
+          error: String(error),
+        });
         await sleep(AGAIN);
       }
     }
@@ -215,6 +266,12 @@ function eventOf(generation: number, verdict: Verdict): AgentEvent {
     case 'superseded':
       if (typeof verdict.custody?.fence !== 'number') break;
       return { kind: 'superseded', generation, custody: verdict.custody };
+    case 'unhealthy':
+      if (typeof verdict.why !== 'string') break;
+      return { kind: 'unhealthy', generation, probe: verdict.probe, why: verdict.why };
+    case 'over_limit':
+      if (typeof verdict.overrun?.limit !== 'number' || !END_ACTIONS.includes(verdict.action)) break;
+      return { kind: 'over-limit', generation, overrun: verdict.overrun, action: verdict.action };
     case 'template_changed':
       return { kind: 'template-changed', generation };
     default:

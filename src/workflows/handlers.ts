@@ -1,12 +1,15 @@
 import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
-import type { Accepted, CommandArgs } from '../contract/messages.ts';
-import { RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from '../contract/names.ts';
+import type { Accepted, CommandArgs, Notice } from '../contract/messages.ts';
+import { NOTICE_SIGNAL, RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from '../contract/names.ts';
 import type { AgentEvent } from '../domain/agent-state.ts';
 import type { Custody } from '../domain/custody.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
+import type { ErrorCode } from '../contract/errors.ts';
 import type { Life } from './life.ts';
 import { statusOf } from './status.ts';
+
+const MAX_NOTICE_CHARACTERS = 500;
 
 /**
  * Sets all handlers, before anything is awaited. A handler checks its argument and enqueues; it never awaits, so
@@ -16,6 +19,12 @@ import { statusOf } from './status.ts';
 export function registerHandlers(life: Life): void {
   command(life, 'start', () => enqueue(life, { kind: 'start' }));
   command(life, 'restart', () => enqueue(life, { kind: 'restart' }));
+  for (const kind of ['pause', 'resume'] as const) {
+    command(life, kind, () => {
+      checkWanted(life, kind);
+      enqueue(life, { kind });
+    });
+  }
   command(life, 'stop', (args) => enqueue(life, { kind: 'stop', ...graceOf(args.grace) }));
   command(life, 'delete', (args) => enqueue(life, { kind: 'delete', ...graceOf(args.grace) }));
   command(life, 'signal', (args) => life.signals.push(signalOf(life, args.name)));
@@ -28,6 +37,12 @@ export function registerHandlers(life: Life): void {
   });
   setHandler(defineSignal<[Custody]>(RECONCILE_SIGNAL), (custody) => {
     if (typeof custody?.fence === 'number') enqueue(life, { kind: 'reconcile', custody });
+  });
+  setHandler(defineSignal<[Notice]>(NOTICE_SIGNAL), (notice) => {
+    const { generation, summary } = notice ?? {};
+    if (typeof generation === 'number' && typeof summary === 'string') {
+      enqueue(life, { kind: 'noticed', generation, summary: summary.slice(0, MAX_NOTICE_CHARACTERS) });
+    }
   });
   setHandler(defineQuery(STATUS_QUERY), () => statusOf(life));
 }
@@ -68,7 +83,16 @@ function signalOf(life: Life, name: string): string {
   return name;
 }
 
+/** What is not to run cannot be paused, and a resume must not start what was stopped. */
+function checkWanted({ input, state }: Life, verb: 'pause' | 'resume'): void {
+  const { desired, phase } = state;
+  const isAtRest = phase.kind === 'completed' || phase.kind === 'disabled' || phase.kind === 'closed';
+  if ((desired === 'running' || desired === 'paused') && !isAtRest) return;
+  const is = isAtRest ? phase.kind : desired;
+  throw refusal(`Cannot ${verb} ${input.agent_id}: it is ${is}`, 'AGENT_NOT_RUNNING');
+}
+
 /** Fails the update, not the workflow. */
-function refusal(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, 'INVALID_REQUEST');
+function refusal(message: string, code: ErrorCode = 'INVALID_REQUEST'): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, code);
 }

@@ -35,6 +35,8 @@ export class Publisher {
   /** Writes incidents into the transitions. */
   note(commands: AgentCommand[]): void {
     for (const command of commands) {
+      if (command.kind === 'notice')
+        this.append('incident', `notice of ${this.life.input.agent_id}: ${command.summary}`);
       if (
         command.kind === 'open-incident' ||
         command.kind === 'update-incident' ||
@@ -84,6 +86,7 @@ export class Publisher {
       fault_domain: definition?.fault_domain ?? input.fault_domain ?? 'default',
       critical: state.rules?.restart.onGiveUp === 'fail-stop',
       host: this.life.host,
+      ...(definition?.checks ? { checks: definition.checks } : {}),
       input,
       snapshot: snapshot(state),
       transitions: this.life.transitions,

@@ -81,6 +81,8 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       start: answering('start', command),
       stop: answering('stop', command),
       restart: answering('restart', command),
+      pause: answering('pause', command),
+      resume: answering('resume', command),
       remove: answering('remove', (agent_id: string) => ({ agent_id, revision: 1, settled: true, agent: null })),
       commandMany: answering('commandMany', () => [{ agent_id: 'a', settled: true, state: 'stopped' as const }]),
       events: answering('events', () => happened()),

@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../../src/domain/fault-domains.ts';
+import type { Overrun } from '../../src/domain/limits.ts';
 import { World } from './world.ts';
 
 const domains = Object.keys(BUILT_IN_FAULT_DOMAINS) as BuiltInFaultDomain[];
+
+const OVERRUN: Overrun = { resource: 'cpu', value: 99, limit: 50, for_ms: 10_000 };
 
 type Move = (world: World) => void;
 const moves: Record<string, fc.Arbitrary<Move>> = {
@@ -19,6 +22,18 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   start: fc.constant((w) => w.send({ kind: 'start' })),
   stop: fc.constant((w) => w.send({ kind: 'stop' })),
   restart: fc.constant((w) => w.send({ kind: 'restart' })),
+  pause: fc.constant((w) => w.send({ kind: 'pause' })),
+  resume: fc.constant((w) => w.send({ kind: 'resume' })),
+  holdCarriedOut: fc.constant((w) => w.carryOutHold()),
+  // A pause that got lost, or a late one: only a comparison brings it to light.
+  holdReversed: fc.boolean().map((paused) => (w) => {
+    if (w.live && !w.hold)
+      w.live = { generation: w.live.generation, startedMs: w.live.startedMs, ...(paused && { paused }) };
+  }),
+  unhealthy: fc.constant((w) => w.findUnhealthy({ kind: 'unhealthy', probe: 'liveness', why: 'no answer' })),
+  overLimit: fc
+    .constantFrom('restart' as const, 'stop' as const, 'kill' as const)
+    .map((action) => (w) => w.findUnhealthy({ kind: 'over-limit', action, overrun: OVERRUN })),
   configure: fc.constant((w) => w.send({ kind: 'configure' })),
   reconcile: fc.constant((w) => w.send({ kind: 'reconcile', custody: w.custody() })),
   continueAsNew: fc.constant((w) => w.continueAsNew()),
@@ -27,7 +42,7 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   ),
 };
 const move = fc.oneof(...Object.entries(moves).map(([name, arb]) => arb.map((apply) => ({ name, apply }))));
-const story = fc.record({ domain: fc.constantFrom(...domains), moves: fc.array(move, { maxLength: 60 }) });
+const story = fc.record({ domain: fc.constantFrom(...domains), moves: fc.array(move, { maxLength: 60, size: 'max' }) });
 
 function play(domain: BuiltInFaultDomain, list: { apply: Move }[]): World {
   const world = new World(BUILT_IN_FAULT_DOMAINS[domain]);
@@ -62,7 +77,12 @@ describe('agent reducer', () => {
         world.drain();
         const { phase, desired } = world.state;
         if (desired === 'stopped') expect([phase.kind, world.live]).toEqual(['stopped', undefined]);
-        else if (world.live) expect([phase.kind, world.state.generation]).toEqual(['live', world.live.generation]);
+        else if (world.live) {
+          const kind = desired === 'paused' ? 'paused' : 'live';
+          expect([phase.kind, world.state.generation]).toEqual([kind, world.live.generation]);
+          expect(world.live.paused ?? false).toBe(desired === 'paused');
+        } else if (desired === 'paused')
+          expect([phase.kind, world.state.handled]).toEqual(['paused', world.state.generation]);
         else expect(['completed', 'disabled']).toContain(phase.kind);
       }),
       { numRuns: 500 },

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { compare, type Action, type RowFinding, type WorkflowFinding } from '../../src/domain/reconciliation.ts';
 import type { Custody, ExitRecord } from '../../src/domain/custody.ts';
 
-const row = (phase: RowFinding['phase'], generation: number): RowFinding => ({ phase, generation });
+const row = (phase: RowFinding['phase'], generation: number): RowFinding => ({
+  phase,
+  generation,
+  handled: generation - 1,
+});
 const lives = (generation: number): Custody => ({ fence: generation, live: { generation, pid: 7 } });
 const exit = (generation: number): ExitRecord => ({
   generation,

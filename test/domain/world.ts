@@ -5,6 +5,10 @@ import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
 import type { RestartPolicy } from '../../src/domain/restart-policy.ts';
 import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
 
+type WithoutGeneration<Event> = Event extends unknown ? Omit<Event, 'generation'> : never;
+/** What a host may find of a process. */
+type Finding = WithoutGeneration<Extract<AgentEvent, { kind: 'unhealthy' | 'over-limit' }>>;
+
 /**
  * A small model of everything around the reducer: a custodian with its fence, activities that run late, twice or never,
  * messages that wait in a queue. Tests drive it at random and look whether the promises hold.
@@ -14,10 +18,14 @@ export class World {
   state: AgentState;
   queue: AgentEvent[] = [];
   fence = 0;
-  live: { generation: number; startedMs: number } | undefined;
+  live: { generation: number; startedMs: number; paused?: true } | undefined;
   lastExit: ExitRecord | undefined;
   runs = new Set<number>();
   stops = new Set<number>();
+  /** Causes of stops that were asked for; the first one of a generation counts. */
+  causes = new Map<number, ExitCause>();
+  /** The latest pause or resume that was asked for and not carried out yet: they go one after the other. */
+  hold: { generation: number; paused: boolean } | undefined;
   admissions = new Set<number>();
   wakeAtMs: number | undefined;
   /** Every generation that was ever spawned, and the times. */
@@ -25,6 +33,7 @@ export class World {
   exits: ExitRecord[] = [];
   incidents: AgentCommand[] = [];
   failStops = 0;
+  notices: string[] = [];
   policy: RestartPolicy;
   /** What must never happen, in words; see `perform` and `repeatOldNews`. */
   violations: string[] = [];
@@ -44,7 +53,9 @@ export class World {
   custody(): Custody {
     return {
       fence: this.fence,
-      ...(this.live ? { live: { generation: this.live.generation, pid: 4711 } } : {}),
+      ...(this.live
+        ? { live: { generation: this.live.generation, pid: 4711, ...(this.live.paused && { paused: true }) } }
+        : {}),
       ...(this.lastExit ? { last_exit: this.lastExit } : {}),
     };
   }
@@ -70,7 +81,15 @@ export class World {
           this.violations.push(`run ${generation} although its end has been dealt with`);
         this.runs.add(command.generation);
       }
-      if (command.kind === 'stop') this.stops.add(command.generation);
+      if (command.kind === 'run' && this.state.desired === 'paused' && this.live?.generation !== command.generation)
+        this.violations.push(`run ${command.generation} although it is to be paused`);
+      if (command.kind === 'stop') {
+        this.stops.add(command.generation);
+        if (!this.causes.has(command.generation)) this.causes.set(command.generation, command.cause);
+      }
+      if (command.kind === 'pause' || command.kind === 'resume')
+        this.hold = { generation: command.generation, paused: command.kind === 'pause' };
+      if (command.kind === 'notice') this.notices.push(command.summary);
       if (command.kind === 'sleep') this.wakeAtMs = this.nowMs + command.delayMs;
       if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
       if (command.kind === 'fail-stop') this.failStops += 1;
@@ -130,8 +149,28 @@ export class World {
   carryOutStop(generation: number): void {
     this.stops.delete(generation);
     this.fence = Math.max(this.fence, generation);
-    if (this.live && this.live.generation <= generation) this.exit(0, { cause: 'operator' });
+    if (this.live && this.live.generation <= generation) {
+      this.exit(0, { cause: this.causes.get(generation) ?? 'operator' });
+    }
     this.send({ kind: 'stop-settled', generation, custody: this.custody() });
+  }
+
+  /** The custodian carries out a pause or resume; a pause of what has not started forbids its start. */
+  carryOutHold(): void {
+    const { hold } = this;
+    if (!hold) return;
+    this.hold = undefined;
+    if (this.live?.generation === hold.generation) {
+      if (hold.paused) this.live.paused = true;
+      else delete this.live.paused;
+    } else if (hold.paused && !this.live) this.fence = Math.max(this.fence, hold.generation);
+    this.send({ kind: 'held', generation: hold.generation, custody: this.custody() });
+  }
+
+  /** The host finds a process unhealthy: that is the end of its watch. What stands still is not looked at. */
+  findUnhealthy(event: Finding): void {
+    if (!this.live || this.live.paused || !this.runs.delete(this.live.generation)) return;
+    this.send({ ...event, generation: this.live.generation } as AgentEvent);
   }
 
   /** Tells again what has been dealt with: it must change nothing. */
@@ -152,7 +191,9 @@ export class World {
     }
   }
 
+  /** Not while a pause or resume is under way. */
   continueAsNew(): void {
+    if (this.hold) return;
     this.runs.clear();
     this.stops.clear();
     this.admissions.clear();
@@ -165,6 +206,7 @@ export class World {
     this.runs.clear();
     this.stops.clear();
     this.admissions.clear();
+    this.hold = undefined;
     this.wakeAtMs = undefined;
     const born = birth({ keepOnFailure: true, restore: saved });
     this.state = born.state;
@@ -177,9 +219,13 @@ export class World {
       this.admit();
       for (const generation of [...this.runs]) if (this.live?.generation !== generation) this.execute(generation);
       for (const generation of [...this.stops]) this.carryOutStop(generation);
+      this.carryOutHold();
       this.send({ kind: 'reconcile', custody: this.custody() });
       const busy =
-        this.admissions.size + this.stops.size + [...this.runs].filter((g) => g !== this.live?.generation).length;
+        this.admissions.size +
+        this.stops.size +
+        (this.hold ? 1 : 0) +
+        [...this.runs].filter((g) => g !== this.live?.generation).length;
       if (busy > 0) continue;
       if (this.wakeAtMs === undefined) return;
       this.advance(this.wakeAtMs - this.nowMs);

@@ -18,7 +18,10 @@ export const HOST = 'pretend-host';
 export class PretendHost {
   readonly signals: string[] = [];
   readonly #roster: Roster;
-  readonly #live = new Map<string, { generation: number; pid: number; end: (exit: ExitRecord) => void }>();
+  readonly #live = new Map<
+    string,
+    { generation: number; pid: number; paused?: boolean; end: (exit: ExitRecord) => void }
+  >();
   readonly #custody = new Map<string, Custody>();
   readonly #held = new Set<() => void>();
   #lastPid = 1000;
@@ -64,6 +67,8 @@ export class PretendHost {
       host: { runProcess: ({ input, generation }) => this.#run(input, generation) },
       control: {
         stopProcess: ({ agent_id, generation }) => this.#stop(agent_id, generation),
+        pauseProcess: ({ agent_id, generation }) => this.#hold(agent_id, generation, true),
+        resumeProcess: ({ agent_id, generation }) => this.#hold(agent_id, generation, false),
         signalProcess: async ({ signal }) => {
           this.signals.push(signal);
           return { delivered: true };
@@ -120,6 +125,16 @@ export class PretendHost {
     return this.#custodyOf(agentId);
   }
 
+  async #hold(agentId: string, generation: number, paused: boolean): Promise<Custody> {
+    const live = this.#live.get(agentId);
+    if (live?.generation === generation) {
+      live.paused = paused;
+      const { process } = (await this.#roster.get(agentId)) ?? {};
+      if (process) await this.#roster.recordProcess(agentId, { ...process, paused });
+    }
+    return this.#custodyOf(agentId);
+  }
+
   async #end(agentId: string, how: Pick<ExitRecord, 'code' | 'signal' | 'cause'>): Promise<void> {
     const live = this.#live.get(agentId);
     if (!live) return;
@@ -134,7 +149,9 @@ export class PretendHost {
   #custodyOf(agentId: string): Custody {
     const live = this.#live.get(agentId);
     const custody = this.#custody.get(agentId) ?? { fence: 0 };
-    return live ? { ...custody, live: { generation: live.generation, pid: live.pid } } : custody;
+    if (!live) return custody;
+    const { generation, pid, paused } = live;
+    return { ...custody, live: { generation, pid, ...(paused ? { paused } : {}) } };
   }
 }
 

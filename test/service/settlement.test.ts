@@ -35,6 +35,19 @@ describe('settlementOf', () => {
     expect(outcome(asked, { desired: 'stopped', phase: { kind: 'stopping' } }, up(1))).toBeUndefined();
     expect(outcome(asked, { desired: 'stopped', phase: { kind: 'stopped' } })).toBe('settled');
   });
+  test('a pause is settled once nothing of it moves', () => {
+    const asked = { verb: 'pause' } as const;
+    const decided = { desired: 'paused', phase: { kind: 'paused' } } as const;
+    expect(outcome(asked, { ...decided, phase: { kind: 'stopping' } }, up(1))).toBeUndefined();
+    expect(outcome(asked, decided, up(1))).toBeUndefined();
+    expect(outcome(asked, decided, { ...up(1), paused: true })).toBe('settled');
+    expect(outcome(asked, decided)).toBe('settled');
+  });
+  test('a resume is settled once the process goes on', () => {
+    const asked = { verb: 'resume' } as const;
+    expect(outcome(asked, {}, { ...up(1), paused: true })).toBeUndefined();
+    expect(outcome(asked, {}, up(1))).toBe('settled');
+  });
   test('a command is overtaken by one that wants something else', () => {
     expect(outcome({ verb: 'stop' }, { desired: 'running', revision: 3 }, up(2))).toBe('overtaken');
     expect(outcome({}, { desired: 'stopped', revision: 3 })).toBe('overtaken');

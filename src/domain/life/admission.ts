@@ -2,7 +2,19 @@
 import type { AgentCommand, AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
 import { reconcile } from './reconcile.ts';
-import { cancelSleep, close, failStop, fresh, settle, stay, stopProcess, withIncident } from './steps.ts';
+import { PAUSED_EMPTY } from './pause.ts';
+import {
+  cancelSleep,
+  close,
+  failStop,
+  fresh,
+  hasProcess,
+  isToEnd,
+  settle,
+  stay,
+  stopProcess,
+  withIncident,
+} from './steps.ts';
 
 export function admitted(before: AgentState, rules: Rules, custody: Custody, clock: Clock): Step {
   const changed = before.rules !== null && before.rules.launchDigest !== rules.launchDigest;
@@ -10,8 +22,13 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
   switch (state.phase.kind) {
     case 'admitting': {
       const known = reconcile(state, custody, clock);
-      return known.state.phase.kind === 'admitting' ? settle(known.state, known.commands) : known;
+      if (known.state.phase.kind !== 'admitting') return known;
+      const reason = known.state.desired === 'paused' ? PAUSED_EMPTY : known.state.reason;
+      return settle({ ...known.state, reason }, known.commands);
     }
+    case 'paused':
+      // It stands still: to stop it would let it run. What has changed counts from the resume on.
+      return reconcile(changed && hasProcess(state) ? outdated(state) : state, custody, clock);
     case 'live':
       if (!changed) return reconcile(state, custody, clock);
       return stopProcess({ ...state, ...fresh(state) }, 'restarting: its definition has changed');
@@ -27,6 +44,12 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
   }
 }
 
+const outdated = (state: AgentState): AgentState => ({
+  ...state,
+  phase: { kind: 'paused', outdated: true },
+  reason: 'paused; its definition has changed, so it is started anew when it is resumed',
+});
+
 export function refused(
   before: AgentState,
   refusal: { code: string; message: string },
@@ -34,14 +57,15 @@ export function refused(
   clock: Clock,
 ): Step {
   const state: AgentState = { ...before, admission: { ...before.admission, pending: false } };
-  const isAsked = state.phase.kind === 'live' || state.phase.kind === 'stopping';
+  const { kind } = state.phase;
+  const isAsked = kind === 'live' || kind === 'stopping' || (kind === 'paused' && hasProcess(state));
   // A process that runs is not ended by a definition that cannot be used.
   if (custody.live || (isAsked && state.rules !== null)) {
     const known = reconcile(state, custody, clock);
     return { ...known, state: { ...known.state, reason: `keeps its definition: ${refusal.message}` } };
   }
   const seen = acknowledge(state, custody);
-  if (seen.desired !== 'running') return settle(seen, cancelSleep(state));
+  if (isToEnd(seen)) return settle(seen, cancelSleep(state));
   return unstartable(seen, refusal.code, refusal.message, cancelSleep(state));
 }
 
@@ -54,7 +78,7 @@ function acknowledge(state: AgentState, { last_exit: exit }: Custody): AgentStat
 
 export function spawnFailed(state: AgentState, code: string, message: string): Step {
   const next: AgentState = { ...state, handled: state.generation };
-  if (state.desired !== 'running') return settle(next, []);
+  if (isToEnd(state)) return settle(next, []);
   return unstartable(next, code, message);
 }
 
@@ -62,7 +86,7 @@ export function spawnFailed(state: AgentState, code: string, message: string): S
 function unstartable(state: AgentState, code: string, message: string, before: AgentCommand[] = []): Step {
   if (!state.keepOnFailure && state.lastExit === null) return close(state, { kind: 'failed', code, message });
   const reason = `gave up: ${message}`;
-  const next: AgentState = { ...state, phase: { kind: 'disabled' }, reason };
+  const next: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
   if (state.rules?.restart.onGiveUp === 'fail-stop') return failStop(next, message, before);
   return withIncident(next, reason, before);
 }

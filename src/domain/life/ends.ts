@@ -3,7 +3,8 @@ import type { AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { ExitRecord } from '../custody.ts';
 import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
 import { afterRun, decide, judge, opensIncident, withFailure, type RestartPolicy } from '../restart-policy.ts';
-import { cancelSleep, failStop, readmit, resolveIncident, run, settle, stay, withIncident } from './steps.ts';
+import { startWhenResumed } from './pause.ts';
+import { cancelSleep, failStop, isToEnd, readmit, resolveIncident, run, settle, stay, withIncident } from './steps.ts';
 
 export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
   if (exit.generation <= state.handled) return stay(state);
@@ -16,7 +17,7 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
     lastExit: exit,
     reason: describeExit(exit),
   };
-  if (next.desired !== 'running') return settle(next, cancelSleep(state));
+  if (isToEnd(next)) return settle(next, cancelSleep(state));
   return afterExit(next, state.rules, exit, clock);
 }
 
@@ -31,16 +32,21 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
   const decision = decide(policy, judgement, state.failures, clock.random01);
   switch (decision.kind) {
     case 'complete':
-      return { state: { ...state, phase: { kind: 'completed' } }, commands };
+      return { state: { ...state, desired: 'running', phase: { kind: 'completed' } }, commands };
     case 'give-up': {
       const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
-      const disabled: AgentState = { ...state, phase: { kind: 'disabled' }, reason };
+      const disabled: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
       const giveUp = decision.then === 'fail-stop' ? failStop : withIncident;
       return giveUp(disabled, reason, commands);
     }
     case 'restart': {
-      if (judgement.kind === 'excused') return run(state, `started again: ${describeExit(exit)}`, commands);
-      const waiting = backoff({ ...state, restarts: state.restarts + 1 }, exit, decision.delayMs, clock);
+      if (judgement.kind === 'excused') {
+        if (state.desired === 'paused') return startWhenResumed(state, exit);
+        return run(state, `started again: ${describeExit(exit)}`, commands);
+      }
+      const counted = { ...state, restarts: state.restarts + 1 };
+      const isPaused = state.desired === 'paused';
+      const waiting = isPaused ? startWhenResumed(counted, exit) : backoff(counted, exit, decision.delayMs, clock);
       const all = [...commands, ...waiting.commands];
       if (judgement.kind === 'success' || !opensIncident(policy, state.failures)) return { ...waiting, commands: all };
       return withIncident(waiting.state, `${state.failures.consecutive} failures in a row; ${describeExit(exit)}`, all);

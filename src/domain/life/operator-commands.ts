@@ -1,8 +1,21 @@
 /** What people and other programs ask of an agent. */
 import type { AgentEvent, AgentState, Step } from '../agent-state.ts';
-import { cancelSleep, fresh, readmit, resolveIncident, settle, stay, stopProcess } from './steps.ts';
+import { resumeCommand } from './pause.ts';
+import {
+  cancelSleep,
+  fresh,
+  hasProcess,
+  ordered,
+  readmit,
+  resolveIncident,
+  settle,
+  stay,
+  stopProcess,
+} from './steps.ts';
 
 export function startCommand(state: AgentState): Step {
+  // Who starts a paused agent wants it to run.
+  if (state.desired === 'paused') return resumeCommand(state);
   const next: AgentState = { ...state, desired: 'running' };
   switch (state.phase.kind) {
     case 'live':
@@ -15,19 +28,17 @@ export function startCommand(state: AgentState): Step {
 }
 
 export function restartCommand(state: AgentState): Step {
+  const why = 'restarted by an operator';
   switch (state.phase.kind) {
     case 'live':
-      return stopProcess(
-        { ...state, ...fresh(state) },
-        'restarted by an operator',
-        undefined,
-        resolveIncident(state, 'restarted by an operator'),
-      );
+    case 'paused':
+      if (state.phase.kind === 'paused' && !hasProcess(state)) return readmitForStart(state, why);
+      return stopProcess({ ...state, ...fresh(state) }, why, ordered(state), resolveIncident(state, why));
     case 'admitting':
     case 'stopping':
       return stay({ ...state, desired: 'running' });
     default:
-      return readmitForStart(state, 'restarted by an operator');
+      return readmitForStart(state, why);
   }
 }
 
@@ -41,10 +52,13 @@ export function stopCommand(state: AgentState, graceMs: number | undefined): Ste
   const why = state.desired === 'deleted' ? 'deleted by an operator' : 'stopped by an operator';
   switch (state.phase.kind) {
     case 'live':
-      return stopProcess(state, why, graceMs);
+      return stopProcess(state, why, ordered(state, graceMs));
+    case 'paused':
+      if (hasProcess(state)) return stopProcess(state, why, ordered(state, graceMs));
+      return settle({ ...state, reason: why }, []);
     case 'stopping':
       // Only a shorter grace is news to the custodian.
-      return graceMs === undefined ? stay(state) : stopProcess(state, why, graceMs);
+      return graceMs === undefined ? stay(state) : stopProcess(state, why, ordered(state, graceMs));
     case 'admitting':
       return stay({ ...state, reason: why });
     default:
@@ -52,5 +66,13 @@ export function stopCommand(state: AgentState, graceMs: number | undefined): Ste
   }
 }
 
-export const isOperators = (event: AgentEvent): boolean =>
-  event.kind === 'start' || event.kind === 'stop' || event.kind === 'restart' || event.kind === 'configure';
+const OPERATORS: ReadonlySet<AgentEvent['kind']> = new Set([
+  'start',
+  'stop',
+  'restart',
+  'pause',
+  'resume',
+  'configure',
+] as const);
+
+export const isOperators = (event: AgentEvent): boolean => OPERATORS.has(event.kind);

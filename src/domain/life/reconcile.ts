@@ -2,7 +2,8 @@
 import type { AgentState, Clock, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
 import { ended } from './ends.ts';
-import { cancelSleep, run, settle, stay, stopProcess } from './steps.ts';
+import { adoptPaused } from './pause.ts';
+import { cancelSleep, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
 
 /**
  * Brings the life in line with what the custodian holds.
@@ -10,12 +11,16 @@ import { cancelSleep, run, settle, stay, stopProcess } from './steps.ts';
  */
 export function reconcile(state: AgentState, custody: Custody, clock: Clock): Step {
   const { live, last_exit: exit, fence } = custody;
-  if (live && live.generation > state.handled) return adopt(state, live.generation);
+  if (live && live.generation > state.handled) return adopt(state, live);
   if (live) return stay(state); // old news: the end of that incarnation has been dealt with
   if (exit && exit.generation > state.handled) return ended(state, exit, clock);
   if (state.phase.kind === 'live' && fence >= state.generation) {
     // It was asked for, it is not there, and nobody knows of an end: it will never start. Not the agent's fault.
     return run({ ...state, handled: fence, generation: fence }, `started again: generation ${fence} is superseded`);
+  }
+  if (state.phase.kind === 'paused') {
+    // The pause was faster than the start, which will never come; the next generation is started when it is resumed.
+    return stay(fence >= state.generation ? { ...state, generation: fence, handled: fence } : state);
   }
   const beyond =
     state.phase.kind === 'live' || state.phase.kind === 'stopping'
@@ -24,17 +29,20 @@ export function reconcile(state: AgentState, custody: Custody, clock: Clock): St
   return stay({ ...state, generation: beyond });
 }
 
-function adopt(state: AgentState, generation: number): Step {
+function adopt(state: AgentState, live: NonNullable<Custody['live']>): Step {
+  const { generation } = live;
   const same = generation === state.generation;
   const next: AgentState = { ...state, generation, handled: Math.max(state.handled, generation - 1) };
-  if (state.desired !== 'running' || (state.phase.kind === 'stopping' && same)) {
+  if (isToEnd(state) || (state.phase.kind === 'stopping' && same)) {
     if (state.phase.kind === 'stopping' && same) return stay(next);
     return stopProcess(next, `stopping generation ${generation}, which should not run`, undefined, cancelSleep(state));
   }
-  if (state.phase.kind === 'live' && same) return stay(next);
+  if (state.desired === 'paused') return adoptPaused(state, next, live);
+  const resume = live.paused ? [{ kind: 'resume', generation } as const] : [];
+  if (state.phase.kind === 'live' && same) return { state: next, commands: resume };
   return {
     state: { ...next, phase: { kind: 'live' }, reason: `adopted generation ${generation}` },
-    commands: [...cancelSleep(state), { kind: 'run', generation }],
+    commands: [...cancelSleep(state), { kind: 'run', generation }, ...resume],
   };
 }
 
@@ -44,4 +52,10 @@ export function stopSettled(state: AgentState, generation: number, custody: Cust
   if (!waiting || custody.live) return known;
   // Nothing lives and there is no exit to consume: the incarnation had not started, and the fence keeps it so.
   return settle({ ...known.state, handled: Math.max(known.state.handled, generation) }, known.commands);
+}
+
+/** A pause or resume has been carried out, or there was nothing to carry it out on. Asking again is for reconciliation. */
+export function held(state: AgentState, custody: Custody, clock: Clock): Step {
+  const known = reconcile(state, custody, clock);
+  return { ...known, commands: known.commands.filter(({ kind }) => kind !== 'pause' && kind !== 'resume') };
 }

@@ -1,5 +1,5 @@
 /** The steps that several events share. */
-import type { AgentCommand, AgentState, Outcome, Step } from '../agent-state.ts';
+import type { AgentCommand, AgentState, Outcome, Step, StopOrder } from '../agent-state.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../stop-policy.ts';
 
@@ -13,6 +13,12 @@ export function readmit(state: AgentState, reason: string, before: AgentCommand[
 export const stay = (state: AgentState): Step => ({ state, commands: [] });
 
 export const stopPolicy = (state: AgentState): StopPolicy => state.rules?.stop ?? DEFAULT_STOP;
+
+/** True if the latest incarnation may live: its end has not been dealt with. */
+export const hasProcess = (state: AgentState): boolean => state.generation > state.handled;
+
+/** True if nothing of the agent is wanted any more: no end is judged then, and nothing is started. */
+export const isToEnd = (state: AgentState): boolean => state.desired === 'stopped' || state.desired === 'deleted';
 
 export const cancelSleep = (state: AgentState): AgentCommand[] =>
   state.phase.kind === 'backoff' ? [{ kind: 'cancel-sleep' }] : [];
@@ -30,12 +36,22 @@ export function run(state: AgentState, reason: string, before: AgentCommand[] = 
   };
 }
 
-export function stopProcess(state: AgentState, reason: string, graceMs?: number, before: AgentCommand[] = []): Step {
-  const stop = graceMs === undefined ? stopPolicy(state) : { ...stopPolicy(state), graceMs };
+export function stopProcess(
+  state: AgentState,
+  reason: string,
+  order: StopOrder = ordered(state),
+  before: AgentCommand[] = [],
+): Step {
   return {
-    state: { ...state, phase: { kind: 'stopping' }, reason },
-    commands: [...before, { kind: 'stop', generation: state.generation, stop }],
+    state: { ...state, phase: { kind: 'stopping', order }, reason },
+    commands: [...before, { kind: 'stop', generation: state.generation, ...order }],
   };
+}
+
+/** A stop that an operator, or the change of a definition, has asked for. */
+export function ordered(state: AgentState, graceMs?: number): StopOrder {
+  const stop = graceMs === undefined ? stopPolicy(state) : { ...stopPolicy(state), graceMs };
+  return { stop, cause: 'operator' };
 }
 
 /** Nothing lives: the agent goes where it is wanted. */
@@ -47,6 +63,9 @@ export function settle(state: AgentState, commands: AgentCommand[]): Step {
     }
     case 'stopped':
       return { state: { ...state, phase: { kind: 'stopped' } }, commands };
+    case 'paused':
+      // What was asked for and never started never will be.
+      return { state: { ...state, phase: { kind: 'paused' }, handled: state.generation }, commands };
     case 'running':
       return run(state, state.reason, commands);
   }

@@ -1,0 +1,39 @@
+/** What the host finds of a process that lives: it does not do well, or takes more than it may. */
+import type { AgentEvent, AgentState, Step, StopOrder } from '../agent-state.ts';
+import { describeOverrun } from '../limits.ts';
+import { stay, stopPolicy, stopProcess } from './steps.ts';
+
+type Verdict = Extract<AgentEvent, { kind: 'unhealthy' | 'over-limit' }>;
+
+/** Such an end is a failure like a crash; only `stop` is for good. */
+export function verdict(state: AgentState, event: Verdict): Step {
+  const { generation } = event;
+  if (generation !== state.generation || generation <= state.handled) return stay(state);
+  // It was paused right before, and what a process does that stands still is not its fault. But the verdict has ended the
+  // watch: it has to be asked for again.
+  if (state.phase.kind === 'paused') return { state, commands: [{ kind: 'run', generation }] };
+  if (state.phase.kind !== 'live') return stay(state);
+  if (event.kind === 'unhealthy') {
+    const why = `the ${event.probe} check failed: ${event.why}`;
+    return end(state, { stop: stopPolicy(state), cause: 'unhealthy', why });
+  }
+  const why = describeOverrun(event.overrun);
+  switch (event.action) {
+    case 'restart':
+      return end(state, { stop: stopPolicy(state), cause: 'limit', why });
+    case 'kill':
+      return end(state, { stop: { signal: 'SIGKILL', graceMs: 0 }, cause: 'limit', why });
+    case 'stop': {
+      const stopped = end({ ...state, desired: 'stopped' }, { stop: stopPolicy(state), cause: 'limit', why });
+      return { ...stopped, commands: [...stopped.commands, { kind: 'notice', summary: `stopped for good: ${why}` }] };
+    }
+  }
+}
+
+const end = (state: AgentState, order: StopOrder): Step =>
+  stopProcess(state, `stopping generation ${state.generation}: ${order.why}`, order);
+
+export function noticed(state: AgentState, event: Extract<AgentEvent, { kind: 'noticed' }>): Step {
+  const isMeant = event.generation === state.generation && state.phase.kind === 'live';
+  return isMeant ? { state, commands: [{ kind: 'notice', summary: event.summary }] } : stay(state);
+}
