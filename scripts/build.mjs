@@ -22,6 +22,7 @@ import { main, progress, readJson, ROOT, run, SetupError, setUp, tail } from './
 export const MAX_BUNDLE_BYTES = 2_000_000;
 
 const src = (...parts) => path.join(ROOT, 'src', ...parts);
+const sdk = (...parts) => path.join(ROOT, 'sdk', 'typescript', ...parts);
 const dist = (...parts) => path.join(ROOT, 'dist', ...parts);
 const STAMP = dist('.build-stamp');
 const TOOLCHAIN = ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'].map((file) =>
@@ -31,6 +32,13 @@ const TOOLCHAIN = ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 
 /** name → what it reads, what it makes, how. A step whose entry does not exist is left out. */
 const STEPS = [
   { name: 'modules', entry: src(), reads: [src()], makes: [], build: compileModules },
+  {
+    name: 'sdk',
+    entry: sdk('src', 'index.ts'),
+    reads: [sdk('src')],
+    makes: [sdk('dist', 'index.js')],
+    build: compileSdk,
+  },
   {
     name: 'custodian',
     entry: src('custodian', 'main.ts'),
@@ -95,21 +103,25 @@ function filesUnder(folder) {
 }
 
 async function compileModules() {
-  const tsc = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { code, output } = await run(process.execPath, [
-    tsc,
-    '-p',
-    path.join(ROOT, 'tsconfig.build.json'),
-    '--noCheck',
-  ]);
-  if (code !== 0)
-    throw new SetupError(
-      `Compiling failed:\n${tail(output)}\nIf src is as it was cloned, please report this; else correct it.`,
-    );
+  await compile(path.join(ROOT, 'tsconfig.build.json'));
   for (const file of filesUnder(src())) {
     if (!file.endsWith('.ts')) cpSync(file, dist(path.relative(src(), file))); // pages, styles and the like
   }
   removeOrphans();
+}
+
+/** What agents import. */
+async function compileSdk() {
+  await compile(sdk('tsconfig.json'));
+}
+
+async function compile(project) {
+  const tsc = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { code, output } = await run(process.execPath, [tsc, '-p', project, '--noCheck']);
+  if (code !== 0)
+    throw new SetupError(
+      `Compiling failed:\n${tail(output)}\nIf src is as it was cloned, please report this; else correct it.`,
+    );
 }
 
 /** What an earlier build made from a source file that is no more would still be importable. */
