@@ -28,7 +28,7 @@ import { createWorkers } from '../worker/workers.ts';
 import { Configuration } from './configuration.ts';
 import { assertPortFree } from './free-port.ts';
 import { Front } from './front.ts';
-import { hostOrders } from './host-orders.ts';
+import { custodyRecords, hostOrders } from './host-orders.ts';
 import { prepareSpawn } from './spawn-preparation.ts';
 import type { StateDir } from './state-dir.ts';
 import { temporalLogging } from './temporal-logging.ts';
@@ -167,13 +167,17 @@ export class Daemon {
     for (const name of ['api', 'health', 'metrics'] as const)
       await assertPortFree(config.ports[name], `the ${name} port`);
 
-    const [keys, roster, temporal] = await Promise.all([
+    const { custody } = this;
+    const { temporal: wanted, ports } = config;
+    const warn = (message: string): void => this.trouble(message, undefined);
+    const opening = [
       loadKeys(stateDir.path),
-      openSqliteRoster(stateDir.file('roster.db'), { warn: (message) => this.trouble(message, undefined) }),
-      openTemporal({ config: config.temporal, ports: config.ports, custody: this.custody, stateDir, log, env, say }),
-    ]);
-    this.temporal = temporal;
-    this.roster = roster;
+      openSqliteRoster(stateDir.file('roster.db'), { warn }).then((it) => (this.roster = it)),
+      openTemporal({ config: wanted, ports, custody, stateDir, log, env, say }).then((it) => (this.temporal = it)),
+    ] as const;
+    // If one fails, what the others opened must be closed again, or the process never ends.
+    await Promise.allSettled(opening);
+    const [keys, roster, temporal] = await Promise.all(opening);
     const configuration = this.configurationOf(keys, roster);
     await configuration.check();
     Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
@@ -210,7 +214,7 @@ export class Daemon {
     const { definitions, designLayer: templates } = configuration;
     const host = new Host({
       custody: this.custody,
-      doorbell: new Doorbell(client, this.abort.signal),
+      doorbell: new Doorbell(client, this.abort.signal, () => reconciler.handOverOrders()),
       roster,
       logs,
       prepare: (request, definition) =>
@@ -222,12 +226,7 @@ export class Daemon {
     const reconciler = new Reconciler({
       client,
       roster,
-      custodian: {
-        list: async () => (await this.custody.call('list', {})).entries,
-        orders: async () => (await this.custody.call('orders', {})).orders,
-        orderDone: async ({ agent, at }) => void (await this.custody.call('order_done', { agent, at })),
-        forget: async (agent) => void (await this.custody.call('forget', { agent })),
-      },
+      custodian: custodyRecords(this.custody),
       isExecuting: (agentId, activityId) => executing.has(agentId, activityId),
       resign: (input, restore) => {
         definitions.verify(input);

@@ -1,5 +1,6 @@
 import { CodedError } from '../contract/errors.ts';
 import type { CustodyLink } from '../host/custody-link.ts';
+import type { ReconcilerOptions } from '../host/reconciler.ts';
 import type { HostControl } from '../service/host-control.ts';
 
 /** Stops without Temporal: the custodian keeps the order, then ends the process. */
@@ -25,5 +26,15 @@ export function hostOrders(custody: CustodyLink): HostControl {
         );
       }
     },
+  };
+}
+
+/** What the reconciliation reads and clears in custody. */
+export function custodyRecords(custody: CustodyLink): ReconcilerOptions['custodian'] {
+  return {
+    list: async () => (await custody.call('list', {})).entries,
+    orders: async () => (await custody.call('orders', {})).orders,
+    orderDone: async ({ agent, at }) => void (await custody.call('order_done', { agent, at })),
+    forget: async (agent) => void (await custody.call('forget', { agent })),
   };
 }

@@ -15,16 +15,19 @@ const RETRY_MAX_MS = 15_000;
 export class Doorbell {
   private readonly client: Client;
   private readonly ending: AbortSignal;
+  private readonly handOverOrders: () => Promise<void>;
   private readonly open = new Set<Promise<unknown>>();
 
-  constructor(client: Client, ending: AbortSignal) {
+  /** `handOverOrders`: tells the workflows of stops that they have not heard of. */
+  constructor(client: Client, ending: AbortSignal, handOverOrders: () => Promise<void>) {
     this.client = client;
     this.ending = ending;
+    this.handOverOrders = handOverOrders;
   }
 
   /** @returns false if the workflow does not wait for it (any more) */
   ringRun(agentId: string, generation: number, verdict: Verdict): Promise<boolean> {
-    return this.ring(agentId, runActivityId(generation), verdict);
+    return this.ring(agentId, runActivityId(generation), verdict, endedByOrder(verdict));
   }
 
   ringStop(agentId: string, activityId: string, custody: Custody): Promise<boolean> {
@@ -47,16 +50,22 @@ export class Doorbell {
     await Promise.race([Promise.allSettled(this.open), delay(ms, undefined, { ref: false })]);
   }
 
-  private ring(agentId: string, activityId: string, result: unknown): Promise<boolean> {
-    const ringing = this.ringUntilHeard(agentId, activityId, result);
+  private ring(agentId: string, activityId: string, result: unknown, ordersFirst = false): Promise<boolean> {
+    const ringing = this.ringUntilHeard({ workflowId: workflowIdOf(agentId), activityId }, result, ordersFirst);
     this.open.add(ringing);
     return ringing.finally(() => this.open.delete(ringing));
   }
 
-  private async ringUntilHeard(agentId: string, activityId: string, result: unknown): Promise<boolean> {
+  private async ringUntilHeard(
+    id: { workflowId: string; activityId: string },
+    result: unknown,
+    ordersFirst: boolean,
+  ): Promise<boolean> {
     for (let waitMs = RETRY_FIRST_MS; !this.ending.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
-        await this.client.activity.complete({ workflowId: workflowIdOf(agentId), activityId }, result);
+        // A workflow that heard of the end first would start the agent again, as nobody had told it of the stop.
+        if (ordersFirst) await this.handOverOrders();
+        await this.client.activity.complete(id, result);
         failpoint('daemon.after-ring');
         return true;
       } catch (error) {
@@ -67,4 +76,8 @@ export class Doorbell {
     }
     return false;
   }
+}
+
+function endedByOrder(verdict: Verdict): boolean {
+  return verdict.kind === 'exited' && verdict.exit.cause === 'operator';
 }

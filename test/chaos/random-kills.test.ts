@@ -145,7 +145,8 @@ async function untilSettled(trial: Trial, what: string): Promise<void> {
     );
   } catch (error) {
     const odd = last.filter((view) => !isSettled(view));
-    throw new Error(`${(error as Error).message}: ${JSON.stringify(odd)}`, { cause: error });
+    const details = await Promise.all(odd.map(({ agent_id: id }) => trial.describe(id)));
+    throw new Error(`${(error as Error).message}: ${details.join('\n')}`, { cause: error });
   }
 }
 

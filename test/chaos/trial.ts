@@ -1,6 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import Database from 'libsql';
+import { inject } from 'vitest';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { CustodyEntry } from '../../src/custodian/protocol.ts';
 import { isAlive, TestDaemon } from '../support/daemon.ts';
@@ -116,6 +119,23 @@ export class Trial {
       if (harm !== undefined) c.check(false, `${when}: ${harm}`);
     }
     this.checkDatabases(when);
+  }
+
+  /** All that can be known of an agent, for the message of a failure. */
+  async describe(id: string): Promise<string> {
+    const { entries } = await this.daemon.custody();
+    const { temporal } = await this.daemon.status();
+    const args = ['workflow', 'describe', '--workflow-id', `agent/${id}`, '--address', temporal.address, '-o', 'json'];
+    const life = await promisify(execFile)(inject('temporalCli'), args).catch((error: Error) => ({
+      stdout: JSON.stringify(error.message),
+    }));
+    const log = readFileSync(path.join(this.daemon.stateDir, 'daemon.log'), 'utf8').split('\n');
+    return JSON.stringify({
+      view: await this.daemon.agent(id),
+      custody: entries.find(({ agent }) => agent === id),
+      pending: (JSON.parse(life.stdout) as { pendingActivities?: unknown }).pendingActivities,
+      log: log.filter((line) => line.includes(`"${id}"`)).slice(-10),
+    });
   }
 
   checkDatabases(when: string): void {
