@@ -2,39 +2,52 @@ import type { Command } from 'commander';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { Transition } from '../contract/decision.ts';
 import { agentPath, type Settled } from './daemon-client.ts';
-import { agentLine, agentTable, print, table } from './output.ts';
-import { contextOf } from './context.ts';
+import { addAgentVerbs, GRACE, WAIT } from './agent-verbs.ts';
+import { collect, contextOf } from './context.ts';
+import { withExamples } from './examples.ts';
+import { addLogCommand } from './log-command.ts';
+import { agentLine, agentTable, print, settledLine, table } from './output.ts';
+import { during } from './progress.ts';
 import { spawnBody, type SpawnOptions } from './spawn-body.ts';
+import { watchAgents } from './watch.ts';
 
 /** An entry of `GET /agents/{id}/history`. */
 type HistoryEntry = Transition & { id: number; run_id: string };
 
-const SPAWN_EXAMPLES = `
-Examples:
-  openstarry-daemon agents spawn w1 --template DataAnalystAgent_v1 --var region=eu --task "Summarise the logs"
-  openstarry-daemon agents spawn counter --env STEP=2 -- python3 counter.py --fast
-  echo '{"agent_id":"w2","template_id":"T","variables":{"size":3}}' | openstarry-daemon agents spawn --input -`;
-
-const WAIT = ['--wait <how>', 'running, accepted, none, or how long, such as 5s'] as const;
-const GRACE = ['--grace <time>', 'how long it may take to leave by itself, such as 2s'] as const;
+interface ListOptions {
+  state?: string;
+  template?: string;
+  label?: string[];
+  watch?: boolean;
+}
 
 export function addAgentCommands(program: Command): void {
   const agents = program.command('agents').description('list, create and command agents');
+  withExamples(agents, 'agents ls', 'agents spawn w1 --template DataAnalystAgent_v1', 'agents logs -f --all');
 
-  agents
+  const ls = agents
     .command('ls')
     .description('list agents')
     .option('--state <state>', 'only those in this state')
     .option('--template <id>', 'only those from this template')
     .option('--label <label>', 'only those with name=value, or name; repeatable', collect)
-    .action(async (options: { state?: string; template?: string; label?: string[] }, command: Command) => {
+    .option('-w, --watch', 'keep it current, until Ctrl-C')
+    .action(async (options: ListOptions, command: Command) => {
       const { json, daemon } = contextOf(command);
       const query = { state: options.state, template_id: options.template, label: options.label };
+      if (options.watch) return watchAgents(daemon, query, json);
       const answer = await daemon.json<{ agents: AgentView[] }>('GET', '/agents', { query });
       print(json, answer, () => agentTable(answer.agents));
     });
+  withExamples(
+    ls,
+    'agents ls',
+    'agents ls --watch',
+    'agents ls --state disabled --label team=research',
+    'agents ls --json',
+  );
 
-  agents
+  const show = agents
     .command('show <agent_id>')
     .description('show an agent')
     .action(async (agentId: string, _options: unknown, command: Command) => {
@@ -42,8 +55,9 @@ export function addAgentCommands(program: Command): void {
       const agent = await daemon.json<AgentView>('GET', agentPath(agentId));
       print(json, agent, () => `${agentLine(agent)}${exitText(agent)}`);
     });
+  withExamples(show, 'agents show w1', 'agents show w1 --json');
 
-  agents
+  const spawn = agents
     .command('spawn [agent_id] [command...]')
     .description('create an agent, from a template or a command after --')
     .option('--template <id>', 'the template it is made from')
@@ -56,7 +70,6 @@ export function addAgentCommands(program: Command): void {
     .option('--restart <when>', 'always, on-failure or never')
     .option('--input <file>', 'the whole description as JSON; - reads the standard input')
     .option(...WAIT)
-    .addHelpText('after', SPAWN_EXAMPLES)
     .action(
       async (
         agentId: string | undefined,
@@ -66,25 +79,22 @@ export function addAgentCommands(program: Command): void {
       ) => {
         const { json, daemon } = contextOf(command);
         const body = spawnBody(agentId, argv, options);
-        const agent = await daemon.json<Settled>('POST', '/agents', { query: { wait: options.wait }, body });
+        const agent = await during(`Starting ${body.agent_id}`, () =>
+          daemon.json<Settled>('POST', '/agents', { query: { wait: options.wait }, body }),
+        );
         print(json, agent, () => settledLine(agent));
       },
     );
+  withExamples(
+    spawn,
+    'agents spawn w1 --template DataAnalystAgent_v1 --var region=eu --task "Summarise the logs"',
+    'agents spawn counter --env STEP=2 -- python3 counter.py --fast',
+    `echo '{"agent_id":"w2","template_id":"T","variables":{"size":3}}' | openstarry-daemon agents spawn --input -`,
+  );
 
-  for (const verb of ['start', 'stop', 'restart', 'pause', 'resume'] as const) {
-    const own = agents
-      .command(`${verb} <agent_id>`)
-      .description(`${verb} an agent`)
-      .option(...WAIT);
-    if (verb === 'stop') own.option(...GRACE);
-    own.action(async (agentId: string, options: { wait?: string; grace?: string }, command: Command) => {
-      const { json, daemon } = contextOf(command);
-      const agent = await daemon.json<Settled>('POST', agentPath(agentId, `/${verb}`), { query: { ...options } });
-      print(json, agent, () => settledLine(agent));
-    });
-  }
+  addAgentVerbs(agents);
 
-  agents
+  const rm = agents
     .command('rm <agent_id>')
     .description('stop and delete an agent; its logs and history stay')
     .option('--purge', 'delete its logs and history too')
@@ -92,13 +102,14 @@ export function addAgentCommands(program: Command): void {
     .option(...GRACE)
     .action(async (agentId: string, options: { purge?: boolean; wait?: string; grace?: string }, command: Command) => {
       const { json, daemon } = contextOf(command);
-      const answer = await daemon.json<Settled | { deleted: true }>('DELETE', agentPath(agentId), {
-        query: { ...options },
-      });
+      const answer = await during(`Deleting ${agentId}`, () =>
+        daemon.json<Settled | { deleted: true }>('DELETE', agentPath(agentId), { query: { ...options } }),
+      );
       print(json, answer, () => ('state' in answer ? settledLine(answer) : `${agentId} is deleted`));
     });
+  withExamples(rm, 'agents rm w1', 'agents rm w1 --purge --grace 2s');
 
-  agents
+  const signal = agents
     .command('signal <agent_id> <name>')
     .description('send a signal, such as SIGHUP, to the process of an agent')
     .action(async (agentId: string, name: string, _options: unknown, command: Command) => {
@@ -106,20 +117,11 @@ export function addAgentCommands(program: Command): void {
       const answer = await daemon.json('POST', agentPath(agentId, '/signal'), { body: { name } });
       print(json, answer, () => `${name} is on its way to ${agentId}`);
     });
+  withExamples(signal, 'agents signal w1 SIGHUP');
 
-  agents
-    .command('logs <agent_id>')
-    .description('show what an agent has written')
-    .option('-f, --follow', 'go on with what it writes')
-    .option('-n, --tail <lines>', 'how many lines to begin with', '100')
-    .action(async (agentId: string, options: { follow?: boolean; tail: string }, command: Command) => {
-      const { json, daemon } = contextOf(command);
-      const query = { tail: options.tail, follow: options.follow ?? false };
-      const accept = json ? 'application/x-ndjson' : 'text/plain';
-      for await (const text of daemon.text(agentPath(agentId, '/logs'), query, accept)) process.stdout.write(text);
-    });
+  addLogCommand(agents);
 
-  agents
+  const history = agents
     .command('history <agent_id>')
     .description('what became of an agent, newest first')
     .option('-n, --limit <entries>', 'how many', '50')
@@ -131,15 +133,7 @@ export function addAgentCommands(program: Command): void {
       });
       print(json, answer, () => historyTable(answer.entries));
     });
-}
-
-function collect(value: string, before: string[] = []): string[] {
-  return [...before, value];
-}
-
-function settledLine(agent: Settled): string {
-  const waiting = agent.settled ? '' : `\n  not there yet${agent.note === undefined ? '' : `: ${agent.note}`}`;
-  return agentLine(agent) + waiting;
+  withExamples(history, 'agents history w1', 'agents history w1 -n 200 --json');
 }
 
 function exitText({ last_exit }: AgentView): string {

@@ -22,3 +22,8 @@ export function contextOf(command: Command): Context {
   });
   return { json, daemon: new DaemonClient(address) };
 }
+
+/** For options that may be repeated. */
+export function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}

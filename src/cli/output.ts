@@ -1,8 +1,9 @@
 import Table from 'cli-table3';
-import colors from 'picocolors';
 import type { AgentView, PublicState } from '../contract/agent-view.ts';
 import { ERRORS, type CodedError } from '../contract/errors.ts';
 import { describeMs } from '../domain/restart-policy.ts';
+import { colors, errorColors } from './colors.ts';
+import type { Settled } from './daemon-client.ts';
 
 const COLOR_OF_STATE: Record<PublicState, (text: string) => string> = {
   pending: colors.cyan,
@@ -30,8 +31,8 @@ export function printError(error: CodedError, json: boolean): void {
     return;
   }
   const id = details['request_id'];
-  const trace = code === 'INTERNAL' && typeof id === 'string' ? `\n  ${colors.dim(`request_id ${id}`)}` : '';
-  process.stderr.write(`${colors.red(code)} ${message}\n  ${remedy}${trace}\n`);
+  const trace = code === 'INTERNAL' && typeof id === 'string' ? `\n  ${errorColors.dim(`request_id ${id}`)}` : '';
+  process.stderr.write(`${errorColors.red(code)} ${message}\n  ${remedy}${trace}\n`);
 }
 
 export function table(head: string[], rows: string[][]): string {
@@ -84,6 +85,11 @@ export function agentTable(agents: AgentView[]): string {
 export function agentLine(agent: AgentView): string {
   const pid = agent.pid === null ? '' : `, pid ${agent.pid}`;
   return `${colors.bold(agent.agent_id)} is ${stateText(agent.state)}${pid}, generation ${agent.generation}: ${agent.reason}`;
+}
+
+export function settledLine(agent: Settled): string {
+  const waiting = agent.settled ? '' : `\n  not there yet${agent.note === undefined ? '' : `: ${agent.note}`}`;
+  return agentLine(agent) + waiting;
 }
 
 export function stateText(state: PublicState): string {

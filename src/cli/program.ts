@@ -1,12 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAgentCommands } from './agent-commands.ts';
+import { addCompletion } from './completion.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
+import { addDoctorCommand } from './doctor-command.ts';
 import { addServiceCommands } from './service-commands.ts';
+import { addStartCommands } from './start-commands.ts';
+import { ownVersion } from './version.ts';
 
 const EXAMPLES = `
 Examples:
   openstarry-daemon start                                      run with ./openstarry.yaml, or the quickstart
+  openstarry-daemon start -d                                   the same in the background
+  openstarry-daemon doctor
   openstarry-daemon status
   openstarry-daemon agents spawn w1 --template DataAnalystAgent_v1 --task "Summarise the logs"
   openstarry-daemon agents logs -f w1
@@ -27,13 +32,11 @@ export function createProgram(): Command {
     .option('--token-file <file>', 'where the admin token is, if not in the state directory')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES);
+  addStartCommands(program);
   addDaemonCommands(program);
+  addDoctorCommand(program);
   addAgentCommands(program);
   addServiceCommands(program);
+  addCompletion(program);
   return program;
-}
-
-function ownVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

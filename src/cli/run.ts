@@ -1,5 +1,6 @@
 import { CommanderError, type Command } from 'commander';
 import { CodedError, codeOf, ERRORS } from '../contract/errors.ts';
+import { prepareCompletion } from './completion.ts';
 import { printError } from './output.ts';
 import { createProgram } from './program.ts';
 
@@ -10,6 +11,7 @@ export async function run(argv: string[]): Promise<number> {
   const program = createProgram();
   overrideExit(program);
   try {
+    if (argv[0] === 'complete') await prepareCompletion();
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? 0); // the daemon has its own, such as 78
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { CodedError } from '../contract/errors.ts';
+import { withExamples } from './examples.ts';
 import { print } from './output.ts';
 
 interface InstallOptions {
@@ -11,7 +12,7 @@ interface InstallOptions {
 
 /** What prepares a machine, and needs no running daemon. */
 export function addServiceCommands(program: Command): void {
-  program
+  const install = program
     .command('install-service')
     .description('write the systemd units (launchd: untested) that keep custodian and daemon running')
     .option('--user', 'for this user (the default)')
@@ -29,4 +30,5 @@ export function addServiceCommands(program: Command): void {
       });
       print(command.optsWithGlobals<{ json?: boolean }>().json ?? false, service, () => describeService(service));
     });
+  withExamples(install, 'install-service --dry-run', 'install-service --user --config ./openstarry.yaml');
 }

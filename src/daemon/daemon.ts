@@ -2,12 +2,10 @@
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { fileURLToPath } from 'node:url';
-import type { Logger } from 'pino';
 import { Executing } from '../activities/executing.ts';
 import { createActivities } from '../activities/index.ts';
 import { FileLogs } from '../adapters/file-logs.ts';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
-import type { LoadedConfig } from '../config/config.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
@@ -25,31 +23,18 @@ import { Orchestrator } from '../service/orchestrator.ts';
 import { loadKeys, type Keys } from '../trust/keys.ts';
 import { signInput } from '../trust/signature.ts';
 import { createWorkers } from '../worker/workers.ts';
+import { tellKeeper } from './background.ts';
 import { Configuration } from './configuration.ts';
+import type { DaemonEnd, DaemonOptions } from './daemon-options.ts';
 import { assertPortFree } from './free-port.ts';
 import { Front } from './front.ts';
 import { custodyRecords, hostOrders } from './host-orders.ts';
 import { prepareSpawn } from './spawn-preparation.ts';
-import type { StateDir } from './state-dir.ts';
 import { temporalLogging } from './temporal-logging.ts';
 import type { Parts } from './parts.ts';
 import { Phases } from './phases.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 import { TemporalWatch } from './temporal-watch.ts';
-
-export interface DaemonOptions {
-  version: string;
-  config: LoadedConfig;
-  /** Whether its file may take over the agents of another one. */
-  switchConfig: boolean;
-  stateDir: StateDir;
-  log: Logger;
-  env: NodeJS.ProcessEnv;
-  /** Tells people what takes long. */
-  say: (line: string) => void;
-}
-
-export type DaemonEnd = { kind: 'stopped' } | { kind: 'fail-stop'; reason: string };
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
@@ -89,6 +74,7 @@ export class Daemon {
       onReconnected: async () => {
         await this.temporal?.embedded?.check();
         await this.syncHost();
+        await tellKeeper(this.custody, this.phases.current);
       },
       onTrouble: (message, error) => options.log.warn({ err: error }, message),
     });
@@ -383,6 +369,7 @@ export class Daemon {
   private enter(phase: DaemonPhase): void {
     this.phases.enter(phase);
     this.writeDaemonFile();
+    void tellKeeper(this.custody, phase);
   }
 
   /** Only who holds the custodian may: else it would hide the daemon that does. */

@@ -115,7 +115,7 @@ async function pinnedOnPath(env: Readonly<Record<string, string | undefined>>): 
   throw new Error('there is none');
 }
 
-async function isExecutable(file: string): Promise<boolean> {
+export async function isExecutable(file: string): Promise<boolean> {
   return access(file, constants.X_OK).then(
     () => true,
     () => false,

@@ -37,7 +37,16 @@ const ALLOWED: Record<string, string[]> = {
   dashboard: ['service', 'ports', 'contract', 'domain', 'packages'],
   worker: ['activities', 'contract', 'domain', 'ports', 'packages'],
   // It speaks HTTP; `start` executes the daemon's entry, and what needs no running daemon is done in place.
-  cli: ['daemon/main.ts', 'daemon/check-config.ts', 'daemon/install-service.ts', 'contract', 'domain', 'packages'],
+  cli: [
+    'daemon/main.ts',
+    'daemon/background.ts',
+    'daemon/doctor.ts',
+    'daemon/check-config.ts',
+    'daemon/install-service.ts',
+    'contract',
+    'domain',
+    'packages',
+  ],
   // The composition root puts everything together.
   daemon: ['*'],
 };

@@ -1,0 +1,46 @@
+import type { AgentView } from '../contract/agent-view.ts';
+import type { DaemonClient, Query } from './daemon-client.ts';
+import { followEvents } from './events.ts';
+import { agentTable } from './output.ts';
+
+/** Changes in quick succession are one picture. */
+const SETTLE_MS = 100;
+/** How long agents are up is told anew, also when nothing happens. */
+const REDRAW_MS = 5000;
+const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+
+/** Shows the list and keeps it current, until Ctrl-C: on a terminal in place, else (or as JSON) one list after the other. */
+export async function watchAgents(daemon: DaemonClient, query: Query, json: boolean): Promise<void> {
+  const inPlace = process.stdout.isTTY === true && !json;
+  let last = '';
+  const draw = async (): Promise<void> => {
+    const answer = await daemon.json<{ agents: AgentView[] }>('GET', '/agents', { query });
+    const text = json ? JSON.stringify(answer) : agentTable(answer.agents);
+    if (inPlace) return void process.stdout.write(`${HOME_AND_CLEAR}${text}\n`);
+    if (text !== last) process.stdout.write(`${text}\n${json ? '' : '\n'}`);
+    last = text;
+  };
+  if (inPlace) process.stdout.write('\u001b[2J');
+  const events = followEvents(daemon);
+  let timer: NodeJS.Timeout | undefined;
+  let failed: (error: unknown) => void = () => undefined;
+  const failure = new Promise<never>((_resolve, reject) => (failed = reject));
+  const soon = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      draw().catch(failed);
+    }, SETTLE_MS);
+  };
+  const redraw = inPlace ? setInterval(soon, REDRAW_MS) : undefined;
+  const follow = async (): Promise<void> => {
+    const first = events.next();
+    await draw();
+    for (let next = await first; next.done !== true; next = await events.next()) soon();
+  };
+  try {
+    await Promise.race([follow(), failure]);
+  } finally {
+    clearTimeout(timer);
+    clearInterval(redraw);
+  }
+}
