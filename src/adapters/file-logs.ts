@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileNameOf, isAgentId } from '../domain/ids.ts';
-import type { LogSource } from '../ports/log-source.ts';
+import type { LogSource, TailOptions } from '../ports/log-source.ts';
 import { followFolder } from './log-follow.ts';
-import { logFilesIn } from './log-folder.ts';
+import { logFilesIn, withLog } from './log-folder.ts';
+import { linesSince } from './log-time.ts';
 import { tailOf } from './log-tail.ts';
 
 /**
@@ -18,10 +19,13 @@ export class FileLogs implements LogSource {
     this.folder = path.resolve(folder);
   }
 
-  async tail(agentId: string, options: { lines: number; generation?: number }): Promise<string[]> {
-    const files = logFilesIn(this.folderOf(agentId));
-    const { lines, generation } = options;
-    return tailOf(generation === undefined ? files : files.filter((file) => file.generation === generation), lines);
+  async tail(agentId: string, { lines, generation, sinceMs }: TailOptions): Promise<string[]> {
+    const files = logFilesIn(this.folderOf(agentId)).filter(
+      (file) => generation === undefined || file.generation === generation,
+    );
+    if (sinceMs === undefined) return tailOf(files, lines);
+    const written = files.filter(({ file }) => (withLog(file, ({ stat }) => stat.mtimeMs) ?? 0) >= sinceMs);
+    return linesSince(await tailOf(written, lines), sinceMs);
   }
 
   follow(agentId: string, signal: AbortSignal): AsyncIterable<string> {

@@ -3,10 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { strict } from '../schema/problem.ts';
 import type { ApiDeps } from './deps.ts';
-import { agentPath, flag, whole } from './request-schema.ts';
+import { agentPath, flag, since, whole } from './request-schema.ts';
 import { callOf } from './request-context.ts';
 
-const logQuery = strict({ tail: whole(0, 10_000).default(100), follow: flag });
+const logQuery = strict({
+  tail: whole(0, 10_000).default(100).meta({ default: '100' }),
+  follow: flag,
+  since: since.optional(),
+});
 
 /** The output of an agent: plain text, or one JSON object a line for whoever accepts `application/x-ndjson`. */
 export function logRoute({ orchestrator }: ApiDeps): FastifyPluginCallbackZod {
@@ -14,14 +18,15 @@ export function logRoute({ orchestrator }: ApiDeps): FastifyPluginCallbackZod {
     const schema = { params: agentPath, querystring: logQuery };
     app.get('/agents/:agent_id/logs', { schema }, async (request, reply) => {
       const { agent_id } = request.params;
-      const { tail, follow } = request.query;
+      const { tail, follow, since: sinceMs } = request.query;
+      const options = { tail, ...(sinceMs === undefined ? {} : { sinceMs }) };
       const form = formOf(request);
       reply.header('content-type', form.type).header('x-content-type-options', 'nosniff');
       if (!follow) {
-        const lines = await orchestrator.logs(callOf(request), agent_id, { tail });
+        const lines = await orchestrator.logs(callOf(request), agent_id, options);
         return reply.send(lines.map(form.write).join(''));
       }
-      const lines = await orchestrator.followLogs(callOf(request), agent_id, { tail });
+      const lines = await orchestrator.followLogs(callOf(request), agent_id, options);
       return reply.send(Readable.from(written(lines, form.write, reply), { objectMode: false }));
     });
     done();

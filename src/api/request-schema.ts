@@ -42,6 +42,24 @@ export const duration = z
   .refine((text) => readDuration(text) !== undefined, 'a duration such as "500ms", "5s" or "2m"')
   .meta({ description: 'A duration such as `500ms`, `5s` or `2m`', examples: ['5s'] });
 
+/** A moment, as epoch milliseconds: a duration back from now, or a time of ISO 8601. */
+export const since = z
+  .string()
+  .max(40)
+  .transform((text, context): number => {
+    const ms = readDuration(text);
+    const at = ms === undefined && /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Date.now() - (ms ?? Number.NaN);
+    if (!Number.isNaN(at)) return at;
+    context.addIssue({ code: 'custom', message: 'a duration such as "10m", or a time such as "2026-01-31T09:00:00Z"' });
+    return z.NEVER;
+  })
+  .meta({
+    description:
+      'Nothing written before: a duration back from now, or a time. Exact where lines begin with their time or are JSON ' +
+      'with `time`, `timestamp`, `ts` or `at`; of other output, the files that have been written to since',
+    examples: ['10m', '2026-01-31T09:00:00Z'],
+  });
+
 export function whole(min: number, max: number) {
   return z
     .string()

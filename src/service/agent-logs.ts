@@ -1,13 +1,13 @@
-import type { LogSource } from '../ports/log-source.ts';
+import type { LogSource, TailOptions } from '../ports/log-source.ts';
 
 /**
- * The last `lines` lines and then every new one, until `signal` aborts. Following begins before the tail is read: a line
+ * The last lines and then every new one, until `signal` aborts. Following begins before the tail is read: a line
  * that is written in that moment may be told twice, none is lost.
  */
 export async function* tailAndFollow(
   logs: LogSource,
   agentId: string,
-  lines: number,
+  tail: TailOptions,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const ended = new AbortController();
@@ -15,7 +15,7 @@ export async function* tailAndFollow(
   try {
     const first = news.next();
     first.catch(() => undefined); // awaited below, unless reading the tail fails
-    yield* await logs.tail(agentId, { lines });
+    yield* await logs.tail(agentId, tail);
     for (let next = await first; next.done !== true; next = await news.next()) yield next.value;
   } finally {
     ended.abort();

@@ -3,7 +3,7 @@ import type { AgentView } from '../contract/agent-view.ts';
 import type { Definition } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
-import type { LogSource } from '../ports/log-source.ts';
+import type { LogSource, TailOptions } from '../ports/log-source.ts';
 import type { HistoryEntry, Roster, RosterRow } from '../ports/roster.ts';
 import { tailAndFollow } from './agent-logs.ts';
 import { agentNotFound, AgentWorkflows, type TemporalClient } from './agent-workflows.ts';
@@ -37,6 +37,12 @@ export interface OrchestratorDeps {
   warn?: (message: string, fields: Record<string, unknown>) => void;
   /** For one call to Temporal. @default 5000 */
   temporalTimeoutMs?: number;
+}
+
+export interface LogOptions {
+  /** How many lines to begin with. */
+  tail: number;
+  sinceMs?: number;
 }
 
 /**
@@ -163,18 +169,20 @@ export class Orchestrator {
   }
 
   /** The last lines of the agent's output; also of a deleted agent, until it is purged. */
-  async logs(call: Call, agentId: string, options: { tail: number }): Promise<string[]> {
+  async logs(call: Call, agentId: string, options: LogOptions): Promise<string[]> {
     await this.#mayReadLogs(call, agentId);
-    const lines = await this.#deps.logs.tail(agentId, { lines: options.tail });
-    if (lines.length === 0 && !(await this.#deps.roster.get(agentId))) throw agentNotFound(agentId);
-    return lines;
+    const lines = await this.#deps.logs.tail(agentId, tailOptions(options));
+    if (lines.length > 0 || (await this.#deps.roster.get(agentId))) return lines;
+    // Of a deleted agent there may be older output.
+    if (options.sinceMs !== undefined && (await this.#deps.logs.tail(agentId, { lines: 1 })).length > 0) return lines;
+    throw agentNotFound(agentId);
   }
 
   /** The last lines and every new one, until `call.signal` aborts or the agent is deleted. */
-  async followLogs(call: Call, agentId: string, options: { tail: number }): Promise<AsyncIterable<string>> {
+  async followLogs(call: Call, agentId: string, options: LogOptions): Promise<AsyncIterable<string>> {
     await this.#mayReadLogs(call, agentId);
     await this.#row(agentId);
-    return this.#follow(agentId, options.tail, call.signal ?? new AbortController().signal);
+    return this.#follow(agentId, tailOptions(options), call.signal ?? new AbortController().signal);
   }
 
   /** What became of the agent, newest first; also of a deleted one. `before`: only entries with a lower `id`. */
@@ -211,7 +219,7 @@ export class Orchestrator {
     if (call.caller.kind === 'agent') checkMayControl(call.caller, 'read the logs of', await this.#row(agentId));
   }
 
-  async *#follow(agentId: string, tail: number, signal: AbortSignal): AsyncGenerator<string> {
+  async *#follow(agentId: string, tail: TailOptions, signal: AbortSignal): AsyncGenerator<string> {
     const deleted = new AbortController();
     const unsubscribe = this.#deps.roster.subscribe((change) => {
       if (change.kind === 'removed' && change.agent_id === agentId) deleted.abort();
@@ -257,6 +265,11 @@ export class Orchestrator {
     return !this.#deps.temporal.reachable();
   }
 }
+
+const tailOptions = ({ tail, sinceMs }: LogOptions): TailOptions => ({
+  lines: tail,
+  ...(sinceMs === undefined ? {} : { sinceMs }),
+});
 
 /** A delete that takes longer is purged by asking for it again. */
 const PURGE_WITHIN_MS = 3_600_000;

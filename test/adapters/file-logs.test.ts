@@ -8,6 +8,7 @@ import {
   rm,
   symlink,
   truncate,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import os from 'node:os';
@@ -44,6 +45,22 @@ describe('FileLogs.tail', () => {
     expect(await logs.tail('Agent', { lines: 0 })).toEqual([]);
     await appendFile(at('1.log'), '\n');
     expect(await logs.tail('Agent', { lines: 2 })).toEqual(['', 'c']);
+  });
+
+  it('tells nothing that was written before, as well as files and lines tell', async () => {
+    const old = new Date('2026-01-31T08:00:00Z');
+    await writeFile(at('1.log'), 'long ago\n');
+    await utimes(at('1.log'), old, old);
+    await writeFile(at('2.log'), '2026-01-31T08:59:00Z a\n2026-01-31T09:00:00Z b\n  more of b\n');
+    await writeFile(at('3.log'), 'no time\n');
+    const sinceMs = Date.parse('2026-01-31T09:00:00Z');
+    expect(await logs.tail('Agent', { lines: 10, sinceMs })).toEqual([
+      '2026-01-31T09:00:00Z b',
+      '  more of b',
+      'no time',
+    ]);
+    expect(await logs.tail('Agent', { lines: 1, sinceMs })).toEqual(['no time']);
+    expect(await logs.tail('Agent', { lines: 10, sinceMs: Date.now() + 60_000 })).toEqual([]);
   });
 
   it('is empty where there is no log', async () => {

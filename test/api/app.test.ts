@@ -98,6 +98,16 @@ describe('reads', () => {
     expect(json.body).toBe('{"line":"one"}\n{"line":"two"}\n');
     expect((await send('GET', '/agents/a/logs?follow')).body).toBe('one\n');
   });
+  test('GET logs takes ?since as a time or a duration back', async () => {
+    await send('GET', '/agents/a/logs?since=2026-01-31T09:00:00Z');
+    expect(lastAsked().args[1]).toEqual({ tail: 100, sinceMs: Date.parse('2026-01-31T09:00:00Z') });
+    await send('GET', '/agents/a/logs?since=10m&follow');
+    const { sinceMs } = lastAsked().args[1] as { sinceMs: number };
+    expect(Date.now() - sinceMs).toBeGreaterThanOrEqual(600_000);
+    expect(Date.now() - sinceMs).toBeLessThan(610_000);
+    for (const bad of ['soon', '', '5', '2026-99-99'])
+      expect((await send('GET', `/agents/a/logs?since=${bad}`)).statusCode).toBe(400);
+  });
   test('GET /status tells what the daemon is', async () => {
     api.state.reachable = false;
     expect((await send('GET', '/status')).json()).toMatchObject({

@@ -15,7 +15,7 @@ test('tailAndFollow loses no line that is written while the tail is read', async
   };
   const end = new AbortController();
   const seen: string[] = [];
-  for await (const line of tailAndFollow(logs, 'a', 10, end.signal)) {
+  for await (const line of tailAndFollow(logs, 'a', { lines: 10 }, end.signal)) {
     seen.push(line);
     if (line === '3') logs.write('a', '4');
     if (line === '4') end.abort();
@@ -26,7 +26,7 @@ test('tailAndFollow loses no line that is written while the tail is read', async
 test('tailAndFollow stops following when the tail cannot be read', async () => {
   const logs = new Lines();
   logs.tail = () => Promise.reject(new Error('disk'));
-  const lines = tailAndFollow(logs, 'a', 10, new AbortController().signal);
+  const lines = tailAndFollow(logs, 'a', { lines: 10 }, new AbortController().signal);
   await expect(lines.next()).rejects.toThrow('disk');
   await until(() => logs.readers === 0, { what: 'the follower to end' });
 });
