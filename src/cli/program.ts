@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAgentCommands } from './agent-commands.ts';
 import { addCompletion } from './completion.ts';
+import { addConfigCommands } from './config-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { addServiceCommands } from './service-commands.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   addDaemonCommands(program);
   addDoctorCommand(program);
   addAgentCommands(program);
+  addConfigCommands(program);
   addServiceCommands(program);
   addCompletion(program);
   return program;
