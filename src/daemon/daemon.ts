@@ -17,7 +17,7 @@ import { connectOrStart } from '../host/custodian-client.ts';
 import { Reconciler } from '../host/reconciler.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import type { LogSource } from '../ports/log-source.ts';
-import type { Roster } from '../ports/roster.ts';
+import type { Roster, RosterRow } from '../ports/roster.ts';
 import { AgentWorkflows } from '../service/agent-workflows.ts';
 import { Orchestrator } from '../service/orchestrator.ts';
 import { loadKeys, type Keys } from '../trust/keys.ts';
@@ -96,6 +96,11 @@ export class Daemon {
       temporal: { address, namespace, embedded: embedded !== undefined },
       tree: this.tree,
     };
+  }
+
+  /** All agents, as the roster has them. */
+  async rows(): Promise<RosterRow[]> {
+    return (await this.parts?.roster.list()) ?? [];
   }
 
   /** @throws CodedError; then nothing runs that did not run before */

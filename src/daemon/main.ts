@@ -40,6 +40,7 @@ export async function main(options: StartOptions): Promise<void> {
   await daemon.start({ onFleet: (roster, logs) => story.tell(roster, logs, config.master) });
   if (options.clearFailstop) await daemon.forgiveFailStop();
   say(banner(daemon.facts(), stateDir));
+  story.takenOver(await daemon.rows());
   const end = await daemon.ended;
   story.close();
   say(end.kind === 'fail-stop' ? `Stopped for good: ${end.reason}` : 'Stopped.');

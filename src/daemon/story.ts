@@ -23,6 +23,14 @@ export class Story {
     if (masterId !== null) void this.voice(logs, masterId);
   }
 
+  /** What ran before this daemon and has been taken over. */
+  takenOver(rows: RosterRow[]): void {
+    for (const { agent_id: agentId, process } of rows) {
+      if (process?.pid == null || this.last.has(agentId)) continue;
+      this.line(agentId, `still runs (pid ${process.pid}): taken over`);
+    }
+  }
+
   close(): void {
     this.unsubscribe();
     this.ending.abort();
@@ -66,7 +74,7 @@ export function banner(facts: DaemonFacts, stateDir: StateDir): string {
     '',
     '  Try:',
     `    curl -H "Authorization: Bearer $(cat ${stateDir.file('token')})" ${api}/agents`,
-    '    kill one of the pids above and watch it come back; Ctrl-C stops everything in order',
+    '    kill -9 the pid of an agent and watch it come back; Ctrl-C stops everything in order',
     '',
   ].join('\n');
 }

@@ -10,8 +10,10 @@ export function viewOf({ agent_id, decision, process }: RosterRow, stale: boolea
   return {
     agent_id,
     template_id: decision.template_id,
-    state: publicState(decision.phase, decision.generation, process),
-    reason: decision.reason,
+    ...((stale ? undecidedEnd(decision, process) : undefined) ?? {
+      state: publicState(decision.phase, decision.generation, process),
+      reason: decision.reason,
+    }),
     pid: live?.pid ?? null,
     generation: decision.generation,
     restarts: decision.restarts,
@@ -30,6 +32,17 @@ export function viewOf({ agent_id, decision, process }: RosterRow, stale: boolea
     revision: decision.revision,
     template_version: decision.template_version,
   };
+}
+
+/** While Temporal is away nobody decides what follows an end: shown is what the host has seen, and what is waited for. */
+function undecidedEnd(
+  decision: Decision,
+  process: ProcessFacts | null,
+): Pick<AgentView, 'state' | 'reason'> | undefined {
+  const end = process?.pid === null ? process.last_exit : null;
+  if (decision.phase.kind !== 'live' || end?.generation !== decision.generation) return undefined;
+  const state = end.cause === 'operator' ? 'stopped' : 'backoff';
+  return { state, reason: `${end.reason}; what follows is decided when Temporal is back` };
 }
 
 /** Host and workflow both know of the last exit; the host has the log with it, the workflow has it also after a move. */
