@@ -26,7 +26,7 @@ export function createActivities(deps: ActivityDeps): {
 } {
   const { executing } = deps;
   return {
-    admission: { resolveTemplate: failingClearly((request) => resolveTemplate(deps, request)) },
+    admission: { resolveTemplate: executing.track(failingClearly((request) => resolveTemplate(deps, request))) },
     host: { runProcess: executing.track(failingClearly((request) => runProcess(deps, request))) },
     control: {
       stopProcess: executing.track(failingClearly((request) => stopProcess(deps, request))),

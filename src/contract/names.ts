@@ -9,6 +9,7 @@ export const hostQueueOf = (host: string): string => `host/${host}`;
 export const controlQueueOf = (host: string): string => `control/${host}`;
 
 /** Activity ids are `<verb>/<generation>`: the same call asked for again, by whichever run, is the same call. */
+export const ADMISSION_PREFIX = 'admit/';
 export const runActivityId = (generation: number): string => `run/${generation}`;
 export const stopActivityId = (generation: number): string => `stop/${generation}`;
 

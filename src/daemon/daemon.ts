@@ -139,7 +139,7 @@ export class Daemon {
 
   /** Shortens a shutdown that is under way: no grace any more. */
   async force(): Promise<void> {
-    await this.custody.call('shutdown', { waves: [], grace_ms: 0 });
+    await this.custody.insist('shutdown', { waves: [], grace_ms: 0 });
   }
 
   /** Starts the agent again for whose sake everything was stopped. */
@@ -325,10 +325,10 @@ export class Daemon {
     await Promise.all([workers?.host.stop(), workers?.control.stop()]);
     if (!keepAgents) {
       const { master } = configuration?.current ?? this.options.config;
-      const entries = (await this.custody.call('list', {})).entries.filter((entry) => entry.live);
+      const entries = (await this.custody.insist('list', {})).entries.filter((entry) => entry.live);
       const others = entries.map((entry) => entry.agent).filter((agent) => agent !== master);
       // Dependents first: the master has started them.
-      await this.custody.call('shutdown', { waves: [others, master === null ? [] : [master]] });
+      await this.custody.insist('shutdown', { waves: [others, master === null ? [] : [master]] });
     }
     await host?.settle(SETTLE_MS);
     await workers?.workflows.stop();

@@ -11,7 +11,8 @@
  * | open          | row    | nothing lives although it should            | tell: the workflow consumes the end, or goes  |
  * |               |        |                                             | on above the fence                            |
  * | open          | row    | knows nothing of a start, or of a stop,     | dispatch again, if Temporal believes that the |
- * |               |        | that the workflow has asked for             | daemon has the call and the daemon does not   |
+ * |               |        | that the workflow has asked for; or an      | daemon has the call and the daemon does not   |
+ * |               |        | admission has no answer                     |                                               |
  * | open          | none   | anything                                    | tell: the workflow publishes itself again     |
  * | gone          | row    | anything                                    | re-create the life from the row; it adopts    |
  * | ended itself  | row    | anything                                    | remove the row: its last word got lost        |
@@ -40,6 +41,7 @@ export type Action =
   | 'none'
   | 'tell'
   /** Only if the call is really lost: while it waits in its queue, or is being carried out, nothing is wrong. */
+  | 'redispatch-admission'
   | 'redispatch-run'
   | 'redispatch-stop'
   | 're-create'
@@ -71,6 +73,7 @@ function compareLife(row: RowFinding, { live, fence }: Custody, isStopping: bool
     if (row.phase === 'stopping') return isStopping ? 'none' : 'redispatch-stop';
     return isPaused === (live.paused ?? false) ? 'none' : 'tell';
   }
+  if (row.phase === 'admitting') return 'redispatch-admission';
   if (!isAsked) return 'none';
   if (fence >= row.generation) return 'tell';
   // The call to pause, which will forbid the start, is tried again by itself.

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Events, Methods } from '../custodian/protocol.ts';
-import { CodedError } from '../contract/errors.ts';
+import { codeOf, CodedError } from '../contract/errors.ts';
 
 /** One connection to a custodian, as `custodian-client.ts` makes it. */
 export interface CustodianConnection {
@@ -23,6 +23,8 @@ export interface CustodyLinkOptions {
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 5_000;
+/** Within it a custodian is started again, or something is wrong that waiting does not cure. */
+const INSIST_MS = 30_000;
 
 /**
  * The daemon's hold on the custodian. When the custodian dies another is started; the agents do not notice.
@@ -44,6 +46,20 @@ export class CustodyLink {
   async call<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
     if (!this.connection) throw new CodedError('CUSTODIAN_UNAVAILABLE', 'The custodian is being started again');
     return this.connection.request(method, params);
+  }
+
+  /**
+   * As `call`, for what may be asked twice and must come about: waits for a custodian that is being started again, and
+   * asks the next one if this one dies over it.
+   */
+  async insist<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
+    for (const end = performance.now() + INSIST_MS; ; await delay(RETRY_FIRST_MS)) {
+      try {
+        return await this.call(method, params);
+      } catch (error) {
+        if (codeOf(error) !== 'CUSTODIAN_UNAVAILABLE' || this.ending || performance.now() > end) throw error;
+      }
+    }
   }
 
   /** Lets go without ending the custodian. */

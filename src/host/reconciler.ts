@@ -2,6 +2,7 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Clien
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInput } from '../contract/agent-input.ts';
 import {
+  ADMISSION_PREFIX,
   agentIdOf,
   ORCHESTRATOR_QUEUE,
   RECONCILE_SIGNAL,
@@ -180,9 +181,12 @@ export class Reconciler {
   private async actOn(agentId: string, { action, row, custody }: Finding): Promise<void> {
     switch (action) {
       case 'redispatch-run':
-        return row && this.redispatch(row, runActivityId(row.decision.generation));
+        return row && this.redispatch(row, (id) => id === runActivityId(row.decision.generation));
       case 'redispatch-stop':
-        return row && this.redispatch(row, stopActivityId(row.decision.generation));
+        // With its second calls, for a shorter grace.
+        return row && this.redispatch(row, (id) => `${id}/`.startsWith(`${stopActivityId(row.decision.generation)}/`));
+      case 'redispatch-admission':
+        return row && this.redispatch(row, (id) => id.startsWith(ADMISSION_PREFIX));
       case 'tell':
         return this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, custody);
       case 'remove-row':
@@ -205,15 +209,15 @@ export class Reconciler {
    * A call that Temporal believes to be with a daemon, and that this daemon is not carrying out, got lost on its way or
    * with the daemon before. It would be missed only at its heartbeat time-out; failed here, it is dispatched again.
    */
-  private async redispatch(row: RosterRow, activityId: string): Promise<void> {
-    if (this.options.isExecuting(row.agent_id, activityId)) return;
-    const workflowId = workflowIdOf(row.agent_id);
-    const { raw } = await this.options.client.workflow.getHandle(workflowId).describe();
-    const isStarted = raw.pendingActivities?.some(
-      (pending) => pending.activityId === activityId && pending.state === ACTIVITY_STARTED,
-    );
-    if (!isStarted || this.options.isExecuting(row.agent_id, activityId)) return;
-    await this.options.client.activity.fail({ workflowId, activityId }, new Error('The call got lost on its way'));
+  private async redispatch({ agent_id: agentId }: RosterRow, isWanted: (activityId: string) => boolean): Promise<void> {
+    const { client, isExecuting } = this.options;
+    const workflowId = workflowIdOf(agentId);
+    const { raw } = await client.workflow.getHandle(workflowId).describe();
+    for (const { activityId, state } of raw.pendingActivities ?? []) {
+      if (!activityId || !isWanted(activityId)) continue;
+      if (state !== ACTIVITY_STARTED || isExecuting(agentId, activityId)) continue;
+      await client.activity.fail({ workflowId, activityId }, new Error('The call got lost on its way'));
+    }
   }
 
   private async recreate(row: RosterRow): Promise<void> {

@@ -12,7 +12,14 @@ import {
 import type { AdmissionActivities, ControlActivities, HostActivities } from '../contract/activities.ts';
 import type { Verdict } from '../contract/definition.ts';
 import { isErrorCode } from '../contract/errors.ts';
-import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, runActivityId, stopActivityId } from '../contract/names.ts';
+import {
+  ADMISSION_PREFIX,
+  controlQueueOf,
+  hostQueueOf,
+  ORCHESTRATOR_QUEUE,
+  runActivityId,
+  stopActivityId,
+} from '../contract/names.ts';
 import type { AgentCommand, AgentEvent, StopOrder } from '../domain/agent-state.ts';
 import type { Life } from './life.ts';
 
@@ -109,7 +116,7 @@ export class Effects {
       taskQueue: ORCHESTRATOR_QUEUE,
       startToCloseTimeout: '30s',
       retry: RETRY,
-      activityId: `admit/${admission}`,
+      activityId: `${ADMISSION_PREFIX}${admission}`,
       summary: summary(`resolve ${this.life.input.template_id ?? 'the command'} for ${this.agentId}`),
     });
     try {

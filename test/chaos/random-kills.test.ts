@@ -63,7 +63,8 @@ describe('kill -9', () => {
             for (const [agent, pid] of pids) c.check(now.get(agent) === pid, `${agent} has a new pid`);
           });
           took.push(ms);
-          c.check(ms < 5_000, `adopted ${ms} ms after the start of the daemon, at most 5 s are allowed`);
+          const limitMs = c.size(20_000, 5_000); // in the short version, other tests want the processors too
+          c.check(ms < limitMs, `adopted ${ms} ms after the start of the daemon, at most ${limitMs} are allowed`);
           await trial.compare(`after the death of ${victims.join(', ')}`);
         }
       }
@@ -139,7 +140,10 @@ async function untilSettled(trial: Trial, what: string): Promise<void> {
         const generations = new Map(entries.map(({ agent, live }) => [agent, live?.generation]));
         const agrees = (view: AgentView): boolean =>
           isSettled(view) && generations.get(view.agent_id) === (view.pid === null ? undefined : view.generation);
-        return last.length === FLEET && last.every(agrees) && (await trial.temporal()) !== undefined;
+        const { temporal } = await trial.daemon.status();
+        const server = entries.find(({ agent }) => agent === '_temporal')?.live;
+        const isServed = temporal.reachable && server !== undefined && isAlive(server.pid);
+        return isServed && last.length === FLEET && last.every(agrees);
       },
       { deadlineMs: 75_000, what: `${what} to settle` },
     );

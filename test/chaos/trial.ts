@@ -153,11 +153,12 @@ export class Trial {
     }
   }
 
-  /** Ends the daemon in order and looks whether anything is left. */
-  async finish(): Promise<void> {
+  /** Ends the daemon in order and looks whether anything is left. `held`: who is to be gone, if it cannot be asked now. */
+  async finish(held?: Awaited<ReturnType<TestDaemon['custody']>>): Promise<void> {
     const { daemon, observer, c } = this;
-    const custody = await daemon.custody();
-    await daemon.signal('SIGTERM');
+    const custody = held ?? (await daemon.custody());
+    const code = await daemon.signal('SIGTERM');
+    c.check(code === 0, `an ordered stop ended with ${code}: ${daemon.output.slice(-300)}`);
     const pids = [custody.pid, ...custody.entries.flatMap(({ live }) => (live ? [live.pid] : []))];
     await until(() => !pids.some(isAlive), { what: 'the end of custodian, Temporal and agents' }).catch(
       (error: unknown) =>

@@ -25,6 +25,8 @@ export class TestDaemon {
   readonly dir: string;
   readonly env: NodeJS.ProcessEnv;
   process: ChildProcess | undefined;
+  /** A command that runs the daemon as its child. */
+  under: string[] = [];
   output = '';
   private configFile = '';
 
@@ -72,7 +74,8 @@ export class TestDaemon {
   /** Runs the command line and keeps its output. */
   launch(args: string[]): ChildProcess {
     this.output = '';
-    const child = spawn(process.execPath, [ENTRY, ...args], {
+    const [program = '', ...rest] = [...this.under, process.execPath, ENTRY, ...args];
+    const child = spawn(program, rest, {
       env: this.env,
       cwd: this.dir,
       stdio: ['ignore', 'pipe', 'pipe'],
