@@ -34,6 +34,8 @@ const VERBS = {
   start: { does: 'start agents that do not run', doing: 'Starting' },
   stop: { does: 'stop agents and all that they have started', doing: 'Stopping' },
   restart: { does: 'restart agents; not counted as a failure', doing: 'Restarting' },
+  pause: { does: 'make agents and all that they have started stand still', doing: 'Pausing' },
+  resume: { does: 'let agents go on that were paused', doing: 'Resuming' },
 } as const;
 
 /** One command for one agent, for several, or for all that are selected. */

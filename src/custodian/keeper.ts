@@ -37,6 +37,7 @@ export class Keeper {
   /** Replaces the rule; without one, what ends stays ended. */
   keep(rule: KeptSpawn | undefined): void {
     this.#rule = rule;
+    if (rule !== undefined) this.#options.log.info('The daemon is started again should it crash');
     this.#cancel();
   }
 
