@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 
@@ -43,13 +43,19 @@ export function socketPathOf(stateDir: string, env: NodeJS.ProcessEnv = process.
 export function ensureSocketFolder(socketPath: string): void {
   const folder = dirname(socketPath);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { mode } = refuseForeignFolder(folder);
+  if ((mode & 0o077) !== 0) chmodSync(folder, 0o700);
+}
+
+/** In a temp directory for all, anybody can make a folder with our name and listen there for our secrets. */
+function refuseForeignFolder(folder: string, owners = [process.getuid?.()]): { mode: number } {
   const stat = lstatSync(folder);
   const wayOut = 'set XDG_RUNTIME_DIR or TMPDIR to a directory of your own';
   if (!stat.isDirectory()) throw new Error(`The socket folder ${folder} is not a directory: ${wayOut}`);
-  if (stat.uid !== process.getuid?.()) {
-    throw new Error(`The socket folder ${folder} belongs to uid ${stat.uid}, not to ${process.getuid?.()}: ${wayOut}`);
+  if (!owners.includes(stat.uid)) {
+    throw new Error(`The socket folder ${folder} belongs to uid ${stat.uid}, not to ${owners[0]}: ${wayOut}`);
   }
-  if ((stat.mode & 0o077) !== 0) chmodSync(folder, 0o700);
+  return stat;
 }
 
 /** What a running custodian writes down about itself: `<state>/custodian.json`. */
@@ -70,11 +76,19 @@ export function cardPathOf(stateDir: string): string {
  * (cron, sudo) may name another runtime directory than the one in which the custodian was started.
  */
 export function reachableSocketPathOf(stateDir: string, env: NodeJS.ProcessEnv = process.env): string {
+  const path = cardSocketOf(stateDir) ?? socketPathOf(stateDir, env);
+  // root may ask the custodian of somebody else, whose state directory it is then
+  const owners = [process.getuid?.(), statSync(stateDir).uid];
+  if (existsSync(dirname(path))) refuseForeignFolder(dirname(path), owners);
+  return path;
+}
+
+function cardSocketOf(stateDir: string): string | undefined {
   try {
     const card = JSON.parse(readFileSync(cardPathOf(stateDir), 'utf8')) as Partial<CustodianCard>;
     if (typeof card.socket === 'string' && isAbsolute(card.socket)) return card.socket;
   } catch {
     // no card: the custodian is not there, or still starting
   }
-  return socketPathOf(stateDir, env);
+  return undefined;
 }

@@ -9,6 +9,7 @@ import type { Incarnation } from './incarnation.ts';
 import type { Journal } from './journal.ts';
 import { pruneLogs } from './log-files.ts';
 import { createLogRotation } from './log-rotation.ts';
+import type { LogFile } from './log-rotation.ts';
 import { messageOf } from './logger.ts';
 import type { Logger } from './logger.ts';
 import type { ProcessTable } from './process-table.ts';
@@ -32,6 +33,8 @@ export interface CustodianOptions {
   journal: Journal;
   log: Logger;
   emit: EmitEvent;
+  /** The file that our own log goes to, if it goes to one. */
+  ownLog?: LogFile;
 }
 
 type Answer<M extends keyof Methods> = Methods[M][1] | Promise<Methods[M][1]>;
@@ -61,7 +64,7 @@ export interface Custodian {
   close(): void;
 }
 
-export function createCustodian({ stateDir, table, journal, log, emit }: CustodianOptions): Custodian {
+export function createCustodian({ stateDir, table, journal, log, emit, ownLog }: CustodianOptions): Custodian {
   const incarnations = new Map<string, Incarnation>();
   const signaller = createSignaller(table, log);
   const tree = createTree({
@@ -79,6 +82,7 @@ export function createCustodian({ stateDir, table, journal, log, emit }: Custodi
   const stuck = createStuck(tree, emit, log);
   const context: Context = { stateDir, log, table, journal, tree, signaller, stuck, emit, incarnations };
   const rotation = createLogRotation(log);
+  if (ownLog) rotation.watch(ownLog);
   const exits = createExits(context);
   const stops = createStopLadder(context);
   const freezer = createFreezer(context);

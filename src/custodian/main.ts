@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { fstatSync, lstatSync, mkdirSync, realpathSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cardPathOf, socketPathOf } from './address.ts';
@@ -8,6 +8,7 @@ import type { EmitEvent } from './context.ts';
 import { openJournal } from './journal.ts';
 import { DAEMON, Keeper } from './keeper.ts';
 import { takeLock } from './lock.ts';
+import type { LogFile } from './log-rotation.ts';
 import { createLogger, messageOf } from './logger.ts';
 import { createProcessTable } from './process-table.ts';
 import { LOCK_TAKEN_EXIT_CODE, PROTOCOL } from './protocol.ts';
@@ -16,6 +17,7 @@ import { createSocketServer } from './server.ts';
 import { VERSION } from './version.ts';
 
 const SOCKET_CHECK_MS = 5000;
+const OWN_LOG_BYTES = 5 * 1024 * 1024;
 const log = createLogger();
 
 async function main(): Promise<void> {
@@ -53,7 +55,7 @@ async function main(): Promise<void> {
     if ('exit' in data) keeper.exited(data.agent, data.exit);
     if (isEnding) endIfIdle();
   };
-  const custodian = createCustodian({ stateDir, table, journal, log, emit });
+  const custodian = createCustodian({ stateDir, table, journal, log, emit, ...ownLogOf(stateDir) });
   const keeper = new Keeper({
     spawn: (params) => custodian.spawn(params),
     fence: () => journal.entries.get(DAEMON)?.fence ?? 0,
@@ -133,6 +135,19 @@ async function main(): Promise<void> {
     socket: socketPath,
     adopted: custodian.incarnations.size,
   });
+}
+
+/** Whoever started us may have sent our log elsewhere; then it is theirs to rotate. */
+function ownLogOf(stateDir: string): { ownLog: LogFile } | undefined {
+  const path = join(stateDir, 'custodian.log');
+  try {
+    const stdout = fstatSync(1);
+    const file = lstatSync(path);
+    if (!stdout.isFile() || stdout.ino !== file.ino || stdout.dev !== file.dev) return undefined;
+  } catch {
+    return undefined;
+  }
+  return { ownLog: { path, max_bytes: OWN_LOG_BYTES, keep: 1 } };
 }
 
 function writeCard(path: string, card: CustodianCard): void {

@@ -25,6 +25,8 @@ export interface ProcessTable {
   pids(): number[];
   /** The newest pid of this pid namespace: unchanged means that nothing at all was started. Undefined where unknown. */
   newestPid(): number | undefined;
+  /** After how many pids the kernel begins anew. */
+  pidLimit: number;
   /** False for a thread that only looks like a process; by pid it can be read but it does not stand in the list. */
   isProcess(pid: number): boolean;
   /** Value of the marker variable; `''` if there is none, undefined if the environment cannot be read (yet). */
@@ -115,6 +117,7 @@ function createLinuxTable(): ProcessTable {
     tree: 'best-effort',
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     pidNamespace: link('/proc/self/ns/pid') ?? 'pid:unknown',
+    pidLimit: Number(read('/proc/sys/kernel/pid_max', 4096) ?? 0),
     stat(pid) {
       const text = read(`/proc/${pid}/stat`, 4096);
       return text === undefined ? undefined : parseStat(text);
@@ -175,6 +178,7 @@ function createPsTable(): ProcessTable {
     tree: 'group-only',
     bootId: boot.trim() || 'boot:unknown',
     pidNamespace: 'pid:none',
+    pidLimit: 0,
     stat: (pid) => ps('-p', String(pid))[0],
     pids: () => ps('-ax').map((stat) => stat.pid),
     newestPid: () => undefined,

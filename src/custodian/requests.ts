@@ -16,9 +16,9 @@ export interface RequestsOptions {
   keeper: Keeper;
   about: Omit<HelloResult, 'protocol' | 'shutting_down'>;
   /** The daemon that holds the connection, if any. */
-  daemon(): Peer | undefined;
+  daemon: () => Peer | undefined;
   /** Ends the custodian as soon as nothing lives. */
-  end(): void;
+  end: () => void;
 }
 
 const READS: ReadonlySet<Method> = new Set(['hello', 'list', 'custody', 'orders', 'trees'] as const);

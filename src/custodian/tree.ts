@@ -38,15 +38,15 @@ export interface TreeOptions {
   table: ProcessTable;
   log: Logger;
   /** Told of members that another custodian could not find again by session, group or marker. */
-  onKin(key: string, kin: ProcessIdentity[]): void;
+  onKin: (key: string, kin: ProcessIdentity[]) => void;
   nowMs?: () => number;
 }
 
 /** Above this many new pids a full scan is the cheaper one. */
 const QUICK_LIMIT = 2000;
 const FULL_EVERY_MS = 30_000;
-/** After such a pause the circle of pids may have been gone through. */
-const QUICK_WITHIN_MS = 5000;
+/** No machine starts processes and threads faster: after the time for a whole circle of pids a quick scan is blind. */
+const PIDS_PER_MS = 20;
 const STRIKES = 5;
 /** Many stops of one moment share a full scan; what started since is found by a quick one. */
 const FULL_SHARED_MS = 100;
@@ -63,6 +63,7 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
   let strangers = new Map<number, number>();
   let cursor: { last: number; before: number } | undefined;
   let expected: number[] = [];
+  const quickWithinMs = table.pidLimit / PIDS_PER_MS;
   let strikes = 0;
   let fullAtMs = -Infinity;
   let scannedAtMs = -Infinity;
@@ -90,10 +91,17 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
     return key;
   };
 
-  /** The key of a member that is `stat`'s leader or parent; one that started later only reuses the number. */
+  /**
+   * The key of a member that is `stat`'s leader or parent. Its number may be another's by now, and then it draws nobody
+   * in: hence its start is read again before anybody joins through it.
+   */
   const keyOfRelative = (stat: ProcessStat, pid: number): string | undefined => {
     const relative = members.get(pid);
-    return relative !== undefined && relative.start <= stat.start ? relative.key : undefined;
+    if (relative === undefined || relative.start > stat.start) return undefined;
+    const holder = pid === stat.pid ? stat : table.stat(pid);
+    if (holder === undefined || holder.start === relative.start) return relative.key;
+    leave(relative);
+    return undefined;
   };
 
   const classify = (stat: ProcessStat, how: 'quick' | 'full'): boolean => {
@@ -164,8 +172,9 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
   /** False if only a full scan can tell. */
   const quickScan = (newest: number | undefined): boolean => {
     if (strikes >= STRIKES || newest === undefined || cursor === undefined) return false;
-    if (nowMs() - scannedAtMs > QUICK_WITHIN_MS) return false;
-    if (newest < cursor.before || newest - cursor.before > QUICK_LIMIT) return false;
+    if (nowMs() - scannedAtMs > quickWithinMs) return false;
+    // Below the last cursor: the circle closed, and the range between is not what was numbered since.
+    if (newest < cursor.last || newest - cursor.before > QUICK_LIMIT) return false;
     const { last, before } = cursor;
     if (expected.some((pid) => pid <= before || pid > newest)) {
       strikes += 1;

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,24 +23,32 @@ const FIXTURES = fileURLToPath(new URL('../fixtures/agents', import.meta.url));
 
 let bundle: string | undefined;
 
-/** The custodian as it is shipped: one file. Built once for each test process. */
+/**
+ * The custodian as it is shipped: one file. Its name is its content's, so that all test processes share it and none is
+ * left in the temp directory by a worker that is ended from outside.
+ */
 export function custodianBundle(): string {
   if (bundle !== undefined) return bundle;
-  const folder = mkdtempSync(join(tmpdir(), 'oc-bundle-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const outfile = join(folder, 'custodian.mjs');
-  const entry = fileURLToPath(new URL('../../src/custodian/main.ts', import.meta.url));
-  buildSync({
-    entryPoints: [entry],
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const { outputFiles } = buildSync({
+    entryPoints: [join(root, 'src/custodian/main.ts')],
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    outfile,
+    write: false,
     logLevel: 'warning',
   });
-  bundle = outfile;
-  return outfile;
+  const text = outputFiles[0]!.contents;
+  const folder = join(root, 'node_modules/.cache/openstarry');
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `custodian-${createHash('sha256').update(text).digest('hex').slice(0, 12)}.mjs`);
+  if (!existsSync(path)) {
+    writeFileSync(`${path}.${process.pid}`, text);
+    renameSync(`${path}.${process.pid}`, path);
+  }
+  bundle = path;
+  return path;
 }
 
 export const fixture = (name: string): string => join(FIXTURES, name);
@@ -65,7 +83,8 @@ export async function createTestHost({ isStarted = true }: { isStarted?: boolean
   hosts += 1;
   const run = `run-${process.pid}-${hosts}`;
   const env = { ...process.env, XDG_RUNTIME_DIR: folder, BENCH_RUN: run };
-  const owned = new Set<number>();
+  // With the start time: at the end of a test its pid may be somebody else's.
+  const owned = new Map<number, number>();
   const host: TestHost = {
     stateDir,
     env,
@@ -75,7 +94,7 @@ export async function createTestHost({ isStarted = true }: { isStarted?: boolean
     pid: 0,
     async start(more = {}) {
       ({ pid: host.pid } = await startCustodian(stateDir, custodianBundle(), { env: { ...env, ...more } }));
-      owned.add(host.pid);
+      host.owns(host.pid);
       host.client = await host.connect();
     },
     async connect() {
@@ -113,12 +132,15 @@ export async function createTestHost({ isStarted = true }: { isStarted?: boolean
       const { entries } = await host.client.request('list', {});
       return entries.find((one) => one.agent === agent);
     },
-    owns: (pid) => void owned.add(pid),
+    owns(pid) {
+      if (isAlive(pid)) owned.set(pid, startTimeOf(pid));
+    },
     log: (agent, generation) => readFileSync(join(stateDir, 'logs', agent, `${generation}.log`), 'utf8'),
     async cleanUp() {
       host.client?.close();
       for (let round = 0; round < 3; round += 1) {
-        for (const pid of new Set([...owned, ...pidsOf(run)])) killQuietly(pid);
+        for (const [pid, start] of owned) if (isAlive(pid) && startTimeOf(pid) === start) killQuietly(pid);
+        for (const pid of pidsOf(run)) killQuietly(pid);
         owned.clear();
       }
       await until(() => pidsOf(run).length === 0, { what: 'the end of all that the test started' });
