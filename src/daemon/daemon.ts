@@ -1,43 +1,29 @@
 /** The composition root: puts the parts together in the order in which they need each other, and takes them apart again. */
-import { Client, Connection } from '@temporalio/client';
+import { Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { fileURLToPath } from 'node:url';
-import { Executing } from '../activities/executing.ts';
-import { createActivities } from '../activities/index.ts';
-import { FileLogs } from '../adapters/file-logs.ts';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
-import { Doorbell } from '../host/doorbell.ts';
-import { Fleet } from '../host/fleet.ts';
-import { Host } from '../host/host.ts';
 import { CustodyLink } from '../host/custody-link.ts';
 import { connectOrStart } from '../host/custodian-client.ts';
-import { Reconciler } from '../host/reconciler.ts';
-import type { AnswerStore } from '../ports/answer-store.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import { AgentWorkflows } from '../service/agent-workflows.ts';
-import { Orchestrator } from '../service/orchestrator.ts';
 import { loadKeys, type Keys } from '../trust/keys.ts';
 import { signInput } from '../trust/signature.ts';
-import { createWorkers } from '../worker/workers.ts';
 import { tellKeeper } from './background.ts';
 import { Configuration } from './configuration.ts';
 import type { DaemonEnd, DaemonOptions } from './daemon-options.ts';
+import { assemble } from './assemble.ts';
 import { assertPortFree } from './free-port.ts';
-import { Front } from './front.ts';
-import { custodyRecords, hostOrders } from './host-orders.ts';
-import { prepareSpawn } from './spawn-preparation.ts';
 import { temporalLogging } from './temporal-logging.ts';
 import type { Parts } from './parts.ts';
 import { Phases } from './phases.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
-import { TemporalWatch } from './temporal-watch.ts';
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
-const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 /** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
 const SETTLE_MS = 2_000;
 /** For one call to Temporal while the configuration is applied. */
@@ -174,7 +160,24 @@ export class Daemon {
     Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
     const connection = Connection.lazy(temporal.connection);
     const native = await NativeConnection.connect(temporal.connection);
-    this.parts = await this.assemble({ keys, roster, configuration, temporal, connection, native });
+    this.parts = await assemble({
+      daemon: this,
+      hostId: this.hostId,
+      custody: this.custody,
+      ending: this.abort.signal,
+      apiUrl: () => `http://127.0.0.1:${this.ports.api}`,
+      failStop: (agentId, reason) => this.failStop(agentId, reason),
+      trouble: (message, error) => this.trouble(message, error),
+      stateDir,
+      log,
+      env,
+      keys,
+      roster,
+      configuration,
+      temporal,
+      connection,
+      native,
+    });
 
     const { front, workers, reconciler, watch } = this.parts;
     onFleet(roster, this.parts.logs);
@@ -186,97 +189,6 @@ export class Daemon {
     await configuration.apply(new AgentWorkflows(this.parts.client, watch, CALL_MS), say);
     reconciler.start();
     watch.start();
-  }
-
-  private async assemble(base: {
-    keys: Keys;
-    roster: Roster & AnswerStore;
-    configuration: Configuration;
-    temporal: OpenTemporal;
-    connection: Connection;
-    native: NativeConnection;
-  }): Promise<Parts> {
-    const { stateDir, log, env } = this.options;
-    const { keys, roster, configuration, temporal, connection, native } = base;
-    const trouble = (message: string, error: unknown): void => this.trouble(message, error);
-    const client = new Client({ connection, namespace: temporal.namespace });
-    const fleet = await Fleet.open(roster);
-    const logs = new FileLogs(stateDir.file('logs'));
-    const { definitions, designLayer: templates } = configuration;
-    const host = new Host({
-      custody: this.custody,
-      doorbell: new Doorbell(client, this.abort.signal, () => reconciler.handOverOrders()),
-      roster,
-      logs,
-      prepare: (request, definition) =>
-        prepareSpawn({ key: keys.key, apiUrl: () => `http://127.0.0.1:${this.ports.api}`, env }, request, definition),
-      onUnheard: (agentId, generation) => reconciler.nudge(agentId, generation),
-      onTrouble: trouble,
-    });
-    const executing = new Executing();
-    const reconciler = new Reconciler({
-      client,
-      roster,
-      custodian: custodyRecords(this.custody),
-      isExecuting: (agentId, activityId) => executing.has(agentId, activityId),
-      resign: (input, restore) => {
-        definitions.verify(input);
-        return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
-      },
-      log: (message, details) => log.info(details, message),
-      onTrouble: trouble,
-    });
-    const watch = new TemporalWatch({
-      connection,
-      onReturn: () => reconciler.handOverOrders(),
-      onChange: (reachable, error) =>
-        reachable
-          ? log.info('Temporal is back')
-          : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
-    });
-    const orchestrator = new Orchestrator({
-      roster,
-      logs,
-      client,
-      temporal: watch,
-      host: hostOrders(this.custody),
-      admit: (input) => definitions.admit(input),
-      sign: configuration.sign,
-      liveGeneration: (agentId) => fleet.liveGeneration(agentId),
-      warn: (message, fields) => log.warn(fields, message),
-    });
-    const answers = roster;
-    const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: this, answers, templates });
-    const workers = await createWorkers({
-      connection: native,
-      namespace: temporal.namespace,
-      hostId: this.hostId,
-      workflowBundlePath: WORKFLOW_BUNDLE,
-      activities: createActivities({
-        hostId: this.hostId,
-        host,
-        executing,
-        define: (input) => definitions.trusted(input),
-        failStop: (agentId, reason) => this.failStop(agentId, reason),
-      }),
-      roster,
-      onTrouble: trouble,
-    });
-    return {
-      client,
-      connection,
-      native,
-      roster,
-      fleet,
-      logs,
-      configuration,
-      host,
-      reconciler,
-      watch,
-      orchestrator,
-      front,
-      workers,
-    };
   }
 
   private configurationOf({ key }: Keys, roster: Roster): Configuration {
@@ -323,13 +235,7 @@ export class Daemon {
     await Promise.all([reconciler?.stop(), watch?.stop()]);
     // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
     await Promise.all([workers?.host.stop(), workers?.control.stop()]);
-    if (!keepAgents) {
-      const { master } = configuration?.current ?? this.options.config;
-      const entries = (await this.custody.insist('list', {})).entries.filter((entry) => entry.live);
-      const others = entries.map((entry) => entry.agent).filter((agent) => agent !== master);
-      // Dependents first: the master has started them.
-      await this.custody.insist('shutdown', { waves: [others, master === null ? [] : [master]] });
-    }
+    if (!keepAgents) await this.stopAgents(configuration?.current.master ?? this.options.config.master);
     await host?.settle(SETTLE_MS);
     await workers?.workflows.stop();
     host?.close();
@@ -337,6 +243,18 @@ export class Daemon {
     await front?.close();
     await this.closeConnections();
     await this.endCustody(keepAgents);
+  }
+
+  private async stopAgents(master: string | null): Promise<void> {
+    const { entries } = await this.custody.insist('list', {});
+    const ending = entries.flatMap(({ agent, live }) =>
+      live ? [{ agent_id: agent, generation: live.generation }] : [],
+    );
+    const others = ending.map((each) => each.agent_id).filter((agentId) => agentId !== master);
+    // Dependents first: the master has started them.
+    await this.custody.insist('shutdown', { waves: [others, master === null ? [] : [master]] });
+    // A workflow task that the workers take with them comes back only after its time-out; better there is none.
+    await this.parts?.fleet.untilHandled(ending, SETTLE_MS);
   }
 
   private async closeConnections(): Promise<void> {

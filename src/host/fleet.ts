@@ -1,5 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import { isUp } from '../domain/public-state.ts';
+
+const LOOK_MS = 20;
 
 /**
  * The live table of the host: the roster's rows in memory, kept current by its feed. Health and metrics read it, so
@@ -49,6 +52,15 @@ export class Fleet {
   liveGeneration(agentId: string): number | undefined {
     const process = this.rows.get(agentId)?.process;
     return process && process.pid !== null ? process.generation : undefined;
+  }
+
+  /** Waits until the workflows have dealt with the ends of these incarnations, at most `ms`. */
+  async untilHandled(ended: { agent_id: string; generation: number }[], ms: number): Promise<void> {
+    const isHandled = ({ agent_id, generation }: { agent_id: string; generation: number }): boolean => {
+      const row = this.rows.get(agent_id);
+      return row === undefined || row.decision.snapshot.handled >= generation;
+    };
+    for (const end = performance.now() + ms; performance.now() < end && !ended.every(isHandled);) await delay(LOOK_MS);
   }
 
   close(): void {

@@ -1,0 +1,131 @@
+/** Puts the parts of a daemon together: what each needs of the others is seen here, and nowhere else. */
+import { Client, type Connection } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import { fileURLToPath } from 'node:url';
+import { Executing } from '../activities/executing.ts';
+import { createActivities } from '../activities/index.ts';
+import { FileLogs } from '../adapters/file-logs.ts';
+import { Doorbell } from '../host/doorbell.ts';
+import { Fleet } from '../host/fleet.ts';
+import { Host } from '../host/host.ts';
+import type { CustodyLink } from '../host/custody-link.ts';
+import { Reconciler } from '../host/reconciler.ts';
+import type { AnswerStore } from '../ports/answer-store.ts';
+import type { Roster } from '../ports/roster.ts';
+import { Orchestrator } from '../service/orchestrator.ts';
+import { type Keys } from '../trust/keys.ts';
+import { createWorkers } from '../worker/workers.ts';
+import type { Configuration } from './configuration.ts';
+import { Front } from './front.ts';
+import { custodyRecords, hostOrders } from './host-orders.ts';
+import { prepareSpawn } from './spawn-preparation.ts';
+import type { Parts } from './parts.ts';
+import { type OpenTemporal } from './temporal.ts';
+import { TemporalWatch } from './temporal-watch.ts';
+import type { Logger } from 'pino';
+import type { DaemonControl } from '../api/deps.ts';
+import type { StateDir } from './state-dir.ts';
+
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+
+export interface Base {
+  daemon: DaemonControl;
+  hostId: string;
+  custody: CustodyLink;
+  /** Aborted when the daemon lets go. */
+  ending: AbortSignal;
+  /** Known once the API listens. */
+  apiUrl: () => string;
+  failStop: (agentId: string, reason: string) => Promise<void>;
+  trouble: (message: string, error: unknown) => void;
+  stateDir: StateDir;
+  log: Logger;
+  env: NodeJS.ProcessEnv;
+  keys: Keys;
+  roster: Roster & AnswerStore;
+  configuration: Configuration;
+  temporal: OpenTemporal;
+  connection: Connection;
+  native: NativeConnection;
+}
+
+export async function assemble(base: Base): Promise<Parts> {
+  const { stateDir, log, env, keys, roster, configuration, temporal, connection, native, trouble } = base;
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const fleet = await Fleet.open(roster);
+  const logs = new FileLogs(stateDir.file('logs'));
+  const { definitions, designLayer: templates } = configuration;
+  const host = new Host({
+    custody: base.custody,
+    doorbell: new Doorbell(client, base.ending, () => reconciler.handOverOrders()),
+    roster,
+    logs,
+    prepare: (request, definition) => prepareSpawn({ key: keys.key, apiUrl: base.apiUrl, env }, request, definition),
+    onUnheard: (agentId, generation) => reconciler.nudge(agentId, generation),
+    onTrouble: trouble,
+  });
+  const executing = new Executing();
+  const reconciler = new Reconciler({
+    client,
+    roster,
+    custodian: custodyRecords(base.custody),
+    isExecuting: (agentId, activityId) => executing.has(agentId, activityId),
+    resign: (input, restore) => {
+      definitions.verify(input);
+      return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
+    },
+    log: (message, details) => log.info(details, message),
+    onTrouble: trouble,
+  });
+  const watch = new TemporalWatch({
+    connection,
+    onReturn: () => reconciler.handOverOrders(),
+    onChange: (reachable, error) =>
+      reachable
+        ? log.info('Temporal is back')
+        : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
+  });
+  const orchestrator = new Orchestrator({
+    roster,
+    logs,
+    client,
+    temporal: watch,
+    host: hostOrders(base.custody),
+    admit: (input) => definitions.admit(input),
+    sign: configuration.sign,
+    liveGeneration: (agentId) => fleet.liveGeneration(agentId),
+    warn: (message, fields) => log.warn(fields, message),
+  });
+  const answers = roster;
+  const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: base.daemon, answers, templates });
+  const workers = await createWorkers({
+    connection: native,
+    namespace: temporal.namespace,
+    hostId: base.hostId,
+    workflowBundlePath: WORKFLOW_BUNDLE,
+    activities: createActivities({
+      hostId: base.hostId,
+      host,
+      executing,
+      define: (input) => definitions.trusted(input),
+      failStop: base.failStop,
+    }),
+    roster,
+    onTrouble: trouble,
+  });
+  return {
+    client,
+    connection,
+    native,
+    roster,
+    fleet,
+    logs,
+    configuration,
+    host,
+    reconciler,
+    watch,
+    orchestrator,
+    front,
+    workers,
+  };
+}
