@@ -7,13 +7,13 @@ import { until } from '../support/wait.ts';
 
 // `npm start` of a clone in which nothing is stale, with a small program in the daemon's place.
 const DAEMON = `
-process.stdout.write('started ' + process.argv.slice(2).join(' ') + ' ' + process.pid + '\\n');
 let interrupts = 0;
 process.on('SIGINT', () => { interrupts += 1; process.stdout.write('interrupt ' + interrupts + '\\n'); });
 process.on('SIGTERM', () => { process.stdout.write('stopping\\n'); setTimeout(() => process.exit(0), 50); });
 process.on('SIGUSR2', () => process.exit(78));
 process.on('SIGHUP', () => process.stdout.write('reload\\n'));
 setInterval(() => {}, 1000);
+process.stdout.write('started ' + process.argv.slice(2).join(' ') + ' ' + process.pid + '\\n');
 `;
 
 let clone: string;
