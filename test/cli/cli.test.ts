@@ -89,6 +89,11 @@ describe('status', () => {
     const dead = await cli(['status', '--json']);
     expect([dead.code, JSON.parse(dead.err).error.code]).toEqual([3, 'DAEMON_NOT_RUNNING']);
   });
+  test('exits 3 while the daemon does not listen yet, and tells its phase', async () => {
+    const file = path.join(home, 'orchestrator', 'daemon.json');
+    await writeFile(file, JSON.stringify({ pid: process.pid, version: '0.1.0', phase: 'start', ports: {} }));
+    expect(await cli(['status'])).toMatchObject({ code: 3, err: expect.stringContaining('is in phase start') });
+  });
   test('exits 3 when nobody answers, 4 without the token', async () => {
     expect(await cli(['--url', 'http://127.0.0.1:1', 'status'])).toMatchObject({
       code: 3,
