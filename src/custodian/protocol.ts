@@ -1,4 +1,4 @@
-export { reachableSocketPathOf, socketPathOf } from './address.ts';
+export { reachableSocketPathOf } from './address.ts';
 import type { Custody, ExitCause, ExitRecord, StopCause } from '../domain/custody.ts';
 
 /**
