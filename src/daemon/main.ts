@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { destination, pino, type Logger } from 'pino';
+import { pino, type Logger } from 'pino';
 import { findConfig } from '../config/find-config.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { CodedError, ERRORS } from '../contract/errors.ts';
 import { describeReload } from '../contract/reload-view.ts';
 import { Daemon } from './daemon.ts';
+import { logFile } from './log-file.ts';
 import { banner, Story } from './story.ts';
 import { StateDir } from './state-dir.ts';
 
@@ -57,7 +58,7 @@ function refuseAfterFailStop(stateDir: StateDir, clear: boolean): void {
 /** JSON lines, for machines; what people read is said on the terminal. */
 function logger(stateDir: StateDir): Logger {
   const level = process.env['OPENSTARRY_LOG_LEVEL'] ?? 'info';
-  return pino({ level, base: null }, destination({ dest: stateDir.file('daemon.log'), mode: 0o600, sync: false }));
+  return pino({ level, base: null }, logFile(stateDir.file('daemon.log')));
 }
 
 /** The first signal ends in order; a second one at once. SIGUSR2 lets the agents run on. */

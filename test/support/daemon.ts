@@ -163,8 +163,8 @@ export class TestDaemon {
     }
   }
 
-  /** Ends everything that this daemon ever started, whatever state it is in. */
-  async end(): Promise<void> {
+  /** Kills everything that this daemon ever started, whatever state it is in. */
+  async kill(): Promise<void> {
     if (this.process && this.process.exitCode === null && this.process.signalCode === null)
       await this.signal('SIGKILL');
     const held = await this.custody().catch(() => undefined);
@@ -176,6 +176,11 @@ export class TestDaemon {
         killQuietly(live.pid);
       }
     }
+  }
+
+  /** Leaves nothing of it behind. */
+  async end(): Promise<void> {
+    await this.kill();
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
