@@ -29,6 +29,13 @@ const historyQuery = strict({
   before: whole(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'Only entries with a lower `id`' }),
   cursor: numberCursor.optional(),
 });
+const heartbeatBody = strict({
+  progress: z.union([z.string().max(1000), z.number()]).exactOptional(),
+  usage: z
+    .record(z.string().max(64), z.number())
+    .refine((usage) => Object.keys(usage).length <= 32, 'at most 32 entries')
+    .exactOptional(),
+}).nullish();
 const signalBody = strict({ name: z.string().max(32) });
 
 export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCallbackZod {
@@ -93,6 +100,12 @@ export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCa
         ),
       );
     }
+
+    // Each beat of each agent would drown the log.
+    const heartbeat = { schema: { ...path, querystring: noQuery, body: heartbeatBody }, logLevel: 'warn' } as const;
+    app.post('/agents/:agent_id/heartbeat', heartbeat, (request) =>
+      orchestrator.heartbeat(callOf(request), request.params.agent_id, request.body ?? {}),
+    );
 
     const signal = { schema: { ...path, querystring: noQuery, body: signalBody }, preHandler: limited };
     app.post('/agents/:agent_id/signal', signal, async (request, reply) => {

@@ -21,6 +21,7 @@ export interface ApiDeps {
     | 'restart'
     | 'pause'
     | 'resume'
+    | 'heartbeat'
     | 'remove'
     | 'signal'
     | 'commandMany'
@@ -68,5 +69,5 @@ export interface DaemonControl {
 export interface FleetHealth {
   /** Critical agents that are not up, also before they ever were. */
   criticalDown(): { agent_id: string; reason: string }[];
-  states(): { agent_id: string; up: boolean }[];
+  states(): { agent_id: string; up: boolean; resources?: { cpu_percent: number; memory_bytes: number } | null }[];
 }

@@ -6,6 +6,11 @@ export interface Metrics {
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
 }
 
+const RESOURCES = [
+  ['agent_cpu_percent', 'Processor time of the process tree of the agent; 100 is one processor', 'cpu_percent'],
+  ['agent_memory_bytes', 'Resident memory of the process tree of the agent', 'memory_bytes'],
+] as const;
+
 /** The daemon's metrics. Series of agents are made at each scrape from the live table, so they come and go with them. */
 export function createMetrics(fleet: Pick<FleetHealth, 'states'>): Metrics {
   const registry = new Registry();
@@ -20,6 +25,20 @@ export function createMetrics(fleet: Pick<FleetHealth, 'states'>): Metrics {
       for (const { agent_id, up } of fleet.states()) this.set({ agent: agent_id }, up ? 1 : 0);
     },
   });
+  for (const [name, help, unit] of RESOURCES) {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['agent'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { agent_id, resources } of fleet.states()) {
+          if (resources) this.set({ agent: agent_id }, resources[unit]);
+        }
+      },
+    });
+  }
   const requestSeconds = new Histogram({
     name: 'openstarry_http_request_duration_seconds',
     help: 'Time to answer a request, waiting included',

@@ -10,6 +10,7 @@ import {
   daemonView,
   deletedAgent,
   healthAnswer,
+  heartbeatAnswer,
   historyPage,
   hostList,
   reloadView,
@@ -142,6 +143,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     'A process that it has lost meanwhile is started again.',
     ['AGENT_NOT_RUNNING'],
   ),
+  'POST /agents/:agent_id/heartbeat': {
+    id: 'agentHeartbeat',
+    tag: 'agents',
+    summary: 'An agent says that it lives, and how far it is',
+    description:
+      'With the token of the agent itself (`OPENSTARRY_TOKEN`), or the admin token. Where `health.liveness.heartbeat` is ' +
+      'set, a process that is silent for longer is ended as unhealthy.',
+    answers: { 200: json('It was heard', heartbeatAnswer) },
+    errors: ['AGENT_NOT_FOUND', 'AGENT_NOT_RUNNING', 'FORBIDDEN', 'STALE_INCARNATION'],
+  },
   'POST /agents/:agent_id/signal': {
     id: 'signalAgent',
     tag: 'agents',

@@ -72,35 +72,41 @@ export function whole(min: number, max: number) {
 }
 
 export interface Wait {
-  until: 'running' | 'accepted';
+  until: 'running' | 'ready' | 'accepted';
   waitMs: number;
 }
 
-/** `running` (30 s), a duration (that long), `accepted` or `none` (not at all). */
+/** `running` or `ready` (30 s), a duration (that long), `accepted` or `none` (not at all). */
 export const wait = z
   .string()
   .default('running')
   .transform((text, context): Wait => {
-    if (text === 'running') return { until: 'running', waitMs: 30_000 };
+    if (text === 'running' || text === 'ready') return { until: text, waitMs: 30_000 };
     if (text === 'accepted' || text === 'none') return { until: 'accepted', waitMs: 30_000 };
     const waitMs = readDuration(text);
     if (waitMs !== undefined && waitMs <= MAX_WAIT_MS) return { until: 'running', waitMs };
-    const message = 'running, accepted, none or a duration up to 10m, such as "5s"';
+    const message = 'running, ready, accepted, none or a duration up to 10m, such as "5s"';
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   })
   .meta({
     description:
-      'How long to wait for what is asked for: `running` (30 s), `accepted` or `none` (not at all), or a duration up to `10m`',
+      'How long to wait for what is asked for: `running` or `ready` (30 s), `accepted` or `none` (not at all), or a duration up to `10m`',
     examples: ['accepted', '5s'],
   });
 
 /** How a command is carried out, from its query. */
 export function commandOptions({ wait: { until, waitMs }, grace }: { wait: Wait; grace?: string | undefined }): {
   waitMs: number;
+  ready?: true;
   grace?: string;
 } {
-  return { waitMs: until === 'accepted' ? 0 : waitMs, ...(grace === undefined ? {} : { grace }) };
+  return {
+    waitMs: until === 'accepted' ? 0 : waitMs,
+    ...(until === 'ready' ? { ready: true } : {}),
+
+    ...(grace === undefined ? {} : { grace }),
+  };
 }
 
 function readDuration(text: string): number | undefined {

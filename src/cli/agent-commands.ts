@@ -6,7 +6,7 @@ import { addAgentVerbs, GRACE, WAIT } from './agent-verbs.ts';
 import { collect, contextOf } from './context.ts';
 import { withExamples } from './examples.ts';
 import { addLogCommand } from './log-command.ts';
-import { agentLine, agentTable, print, settledLine, table } from './output.ts';
+import { agentLine, agentTable, print, settledLine, table, vitalsLines } from './output.ts';
 import { during } from './progress.ts';
 import { spawnBody, type SpawnOptions } from './spawn-body.ts';
 import { watchAgents } from './watch.ts';
@@ -53,7 +53,7 @@ export function addAgentCommands(program: Command): void {
     .action(async (agentId: string, _options: unknown, command: Command) => {
       const { json, daemon } = contextOf(command);
       const agent = await daemon.json<AgentView>('GET', agentPath(agentId));
-      print(json, agent, () => `${agentLine(agent)}${exitText(agent)}`);
+      print(json, agent, () => [agentLine(agent), ...vitalsLines(agent)].join('\n  ') + exitText(agent));
     });
   withExamples(show, 'agents show w1', 'agents show w1 --json');
 

@@ -8,7 +8,7 @@ import { withExamples } from './examples.ts';
 import { print, settledLine, stateText } from './output.ts';
 import { during } from './progress.ts';
 
-export const WAIT = ['--wait <how>', 'running, accepted, none, or how long, such as 5s'] as const;
+export const WAIT = ['--wait <how>', 'running, ready, accepted, none, or how long, such as 5s'] as const;
 export const GRACE = ['--grace <time>', 'how long it may take to leave by itself, such as 2s'] as const;
 
 interface Selection {

@@ -1,6 +1,8 @@
 import Table from 'cli-table3';
 import type { AgentView, PublicState } from '../contract/agent-view.ts';
 import { ERRORS, type CodedError } from '../contract/errors.ts';
+import { describePercent } from '../domain/limits.ts';
+import { describeBytes } from '../domain/size.ts';
 import { describeMs } from '../domain/restart-policy.ts';
 import { colors, errorColors } from './colors.ts';
 import type { Settled } from './daemon-client.ts';
@@ -72,13 +74,15 @@ export function agentTable(agents: AgentView[]): string {
     String(agent.generation),
     String(agent.restarts),
     agent.started_at === null ? '-' : since(agent.started_at),
+    agent.resources === null ? '-' : describePercent(agent.resources.cpu_percent),
+    agent.resources === null ? '-' : describeBytes(agent.resources.memory_bytes),
     agent.template_id ?? '-',
     shorten(agent.reason, 70),
   ]);
   const stale = agents.some((agent) => agent.stale)
     ? `\n${colors.yellow('Temporal is away: this may have been overtaken')}`
     : '';
-  return table(['AGENT', 'STATE', 'PID', 'GEN', 'RESTARTS', 'UP', 'TEMPLATE', 'REASON'], rows) + stale;
+  return table(['AGENT', 'STATE', 'PID', 'GEN', 'RESTARTS', 'UP', 'CPU', 'MEM', 'TEMPLATE', 'REASON'], rows) + stale;
 }
 
 /** `worker is running, pid 4711, generation 2` */
@@ -90,6 +94,26 @@ export function agentLine(agent: AgentView): string {
 export function settledLine(agent: Settled): string {
   const waiting = agent.settled ? '' : `\n  not there yet${agent.note === undefined ? '' : `: ${agent.note}`}`;
   return agentLine(agent) + waiting;
+}
+
+/** What its host sees of it, a line each. */
+export function vitalsLines({ health, resources, limits, heartbeat }: AgentView): string[] {
+  const lines = health === null ? [] : [`health: ${health}`];
+  if (resources !== null) {
+    const { cpu_percent = null, memory_bytes = null } = limits ?? {};
+    const ofCpu = cpu_percent === null ? '' : ` of ${describePercent(cpu_percent)}`;
+    const ofMemory = memory_bytes === null ? '' : ` of ${describeBytes(memory_bytes)}`;
+    const cpu = describePercent(resources.cpu_percent) + ofCpu;
+    const memory = describeBytes(resources.memory_bytes) + ofMemory;
+    lines.push(`cpu ${cpu}, memory ${memory}`);
+  }
+  if (heartbeat) {
+    const { at, progress, usage = {} } = heartbeat;
+    const counted = Object.entries(usage).map(([name, value]) => `${name} ${value}`);
+    const said = [progress === undefined ? [] : String(progress), counted].flat();
+    lines.push(`heartbeat: ${since(at)} ago${said.length === 0 ? '' : `: ${said.join(', ')}`}`);
+  }
+  return lines;
 }
 
 export function stateText(state: PublicState): string {

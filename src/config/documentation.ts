@@ -86,6 +86,8 @@ export const AGENT_FIELDS: Table = {
   backoff: row("the fault domain's", 'Delay before a restart: `initial`, `factor`, `max` and `jitter`.'),
   reset_after: row("the fault domain's", 'A run of at least this length is stable.'),
   stop: row('`defaults.stop`', '`signal` and `grace`.'),
+  health: row('none', '`startup`, `readiness` and `liveness`, see [Health](#health).'),
+  limits: row('none', '`memory`, `cpu`, `for` and `action`, see [Limits](#limits).'),
   may: row('none', '`start`: templates from which the agent may start agents with its own token.'),
 };
 

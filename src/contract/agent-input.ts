@@ -24,6 +24,8 @@ export interface AgentInput {
   backoff?: Partial<BackoffInput>;
   reset_after?: string;
   stop?: { signal?: string; grace?: string };
+  health?: HealthInput;
+  limits?: LimitsInput;
   /** What the agent's own token allows: to start agents from these templates, and to control those it started. */
   may?: { start: string[] };
 
@@ -37,6 +39,36 @@ export interface AgentInput {
   restore?: AgentSnapshot;
   /** HMAC over the canonical JSON of all other fields, made by the API and the configuration loader. */
   signature?: string;
+}
+
+/** How it is found out whether the agent is well; each probe in the words of Kubernetes. */
+export interface HealthInput {
+  startup?: ProbeInput;
+  readiness?: ProbeInput;
+  /** A probe, or the period of heartbeats that the agent itself sends. */
+  liveness?: ProbeInput & { heartbeat?: string };
+}
+
+/** One of `http`, `tcp` and `exec`. */
+export interface ProbeInput {
+  http?: string;
+  tcp?: string | number;
+  exec?: string[];
+  initial_delay?: string;
+  period?: string;
+  timeout?: string;
+  failure_threshold?: number;
+  success_threshold?: number;
+}
+
+/** What its whole process tree may take. */
+export interface LimitsInput {
+  /** Such as `"256MiB"`. */
+  memory?: string;
+  /** Such as `"50%"`, of one processor. */
+  cpu?: string;
+  for?: string;
+  action?: 'notify' | 'restart' | 'stop' | 'kill';
 }
 
 export interface BackoffInput {

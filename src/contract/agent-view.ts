@@ -20,8 +20,19 @@ export interface AgentView {
   generation: number;
   restarts: number;
   started_at: string | null;
-  health: 'healthy' | 'unhealthy' | null;
+  /** `starting` until its readiness check has first succeeded; null without a process. */
+  health: 'starting' | 'healthy' | 'unhealthy' | null;
+  /** Of its whole process tree; 100 percent is one processor. */
   resources: { cpu_percent: number; memory_bytes: number } | null;
+  /** What it has last said about itself, if it has. */
+  heartbeat?: { at: string; progress?: string | number; usage?: Record<string, number> };
+  /** What its tree may take, where that is limited. */
+  limits?: {
+    memory_bytes: number | null;
+    cpu_percent: number | null;
+    for_ms: number;
+    action: 'notify' | 'restart' | 'stop' | 'kill';
+  };
   fault_domain: string;
   last_exit: { code: number | null; signal: string | null; reason: string; at: string; log_tail: string } | null;
   workflow_id: string;

@@ -18,7 +18,7 @@ import { createWorkers } from '../worker/workers.ts';
 import type { Configuration } from './configuration.ts';
 import { Front } from './front.ts';
 import { custodyRecords, hostOrders } from './host-orders.ts';
-import { prepareSpawn } from './spawn-preparation.ts';
+import { hostPreparation } from './spawn-preparation.ts';
 import type { Parts } from './parts.ts';
 import { type OpenTemporal } from './temporal.ts';
 import { TemporalWatch } from './temporal-watch.ts';
@@ -60,7 +60,7 @@ export async function assemble(base: Base): Promise<Parts> {
     doorbell: new Doorbell(client, base.ending, () => reconciler.handOverOrders()),
     roster,
     logs,
-    prepare: (request, definition) => prepareSpawn({ key: keys.key, apiUrl: base.apiUrl, env }, request, definition),
+    ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env }, definitions, fleet),
     onUnheard: (agentId, generation) => reconciler.nudge(agentId, generation),
     onTrouble: trouble,
   });
@@ -94,6 +94,7 @@ export async function assemble(base: Base): Promise<Parts> {
     admit: (input) => definitions.admit(input),
     sign: configuration.sign,
     liveGeneration: (agentId) => fleet.liveGeneration(agentId),
+    heartbeat: (agentId, said, generation) => host.heartbeat(agentId, said, generation),
     warn: (message, fields) => log.warn(fields, message),
   });
   const answers = roster;

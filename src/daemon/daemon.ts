@@ -179,10 +179,11 @@ export class Daemon {
       native,
     });
 
-    const { front, workers, reconciler, watch } = this.parts;
+    const { front, host, workers, reconciler, watch } = this.parts;
     onFleet(roster, this.parts.logs);
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
     this.writeDaemonFile();
+    host.startWatching();
     await this.syncHost();
     await reconciler.handOverOrders();
     for (const worker of Object.values(workers)) worker.start();
@@ -232,7 +233,7 @@ export class Daemon {
 
   private async takeDown(keepAgents: boolean): Promise<void> {
     const { host, workers, reconciler, watch, front, configuration } = this.parts ?? {};
-    await Promise.all([reconciler?.stop(), watch?.stop()]);
+    await Promise.all([reconciler?.stop(), watch?.stop(), host?.stopWatching()]);
     // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
     await Promise.all([workers?.host.stop(), workers?.control.stop()]);
     if (!keepAgents) await this.stopAgents(configuration?.current.master ?? this.options.config.master);

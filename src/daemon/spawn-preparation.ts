@@ -3,9 +3,12 @@ import type { RunRequest } from '../contract/activities.ts';
 import type { Definition } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { SpawnParams } from '../custodian/protocol.ts';
+import type { Fleet } from '../host/fleet.ts';
+import type { HostOptions } from '../host/host.ts';
 import { environmentOf } from '../host/environment.ts';
 import { resolveReferences } from '../schema/resolve-references.ts';
 import { issueAgentToken } from '../trust/agent-token.ts';
+import type { Definitions } from './definitions.ts';
 
 /** One file an incarnation, rotated by size. */
 const LOG_FILES = { max_bytes: 10 * 1024 * 1024, keep: 3 };
@@ -16,8 +19,27 @@ export interface PreparationOptions {
   env: NodeJS.ProcessEnv;
 }
 
+/** What the host needs to run programs: those of agents, and those that ask whether an agent is well. */
+export function hostPreparation(
+  options: PreparationOptions,
+  definitions: Pick<Definitions, 'trusted'>,
+  fleet: Pick<Fleet, 'get'>,
+): Pick<HostOptions, 'prepare' | 'execContext'> {
+  const prepare: HostOptions['prepare'] = (request, definition) => prepareSpawn(options, request, definition);
+  return {
+    prepare,
+    async execContext(agentId, generation) {
+      const input = fleet.get(agentId)?.decision.input;
+      if (input === undefined) throw new Error(`nothing is known of ${agentId}`);
+      const request = { input, generation, template_version: null, reason: '', request_id: null };
+      const { cwd, env } = await prepare(request, await definitions.trusted(input));
+      return { cwd, env };
+    },
+  };
+}
+
 /** Makes the spawn call of an incarnation. Secrets are read here, on the host, and go nowhere but into its environment. */
-export async function prepareSpawn(
+async function prepareSpawn(
   options: PreparationOptions,
   request: RunRequest,
   definition: Definition,

@@ -40,7 +40,8 @@ export class Story {
     const state = publicState(decision.phase, decision.generation, process);
     if (state === 'pending' || state === 'starting') return;
     const pid = state === 'running' ? ` (pid ${process?.pid})` : '';
-    const why = state === 'running' && decision.reason === 'created' ? '' : `: ${decision.reason}`;
+    const reason = (state === 'unready' && process?.health?.reason) || decision.reason;
+    const why = state === 'running' && reason === 'created' ? '' : `: ${reason}`;
     this.line(agentId, `${state}${pid}${why}`);
   }
 

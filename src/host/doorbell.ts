@@ -2,7 +2,8 @@ import { ActivityNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Verdict } from '../contract/definition.ts';
 import type { Custody } from '../domain/custody.ts';
-import { runActivityId, workflowIdOf } from '../contract/names.ts';
+import type { Notice } from '../contract/messages.ts';
+import { NOTICE_SIGNAL, runActivityId, workflowIdOf } from '../contract/names.ts';
 import { failpoint } from './failpoint.ts';
 
 const RETRY_FIRST_MS = 500;
@@ -25,9 +26,21 @@ export class Doorbell {
     this.handOverOrders = handOverOrders;
   }
 
-  /** @returns false if the workflow does not wait for it (any more) */
-  ringRun(agentId: string, generation: number, verdict: Verdict): Promise<boolean> {
-    return this.ring(agentId, runActivityId(generation), verdict, endedByOrder(verdict));
+  /**
+   * @param isTrue asked before each try: Temporal may be away for long, and the verdict be untrue by then
+   * @returns false if the workflow does not wait for it (any more)
+   */
+  ringRun(agentId: string, generation: number, verdict: Verdict, isTrue: () => boolean = () => true): Promise<boolean> {
+    return this.ring(agentId, runActivityId(generation), verdict, endedByOrder(verdict), isTrue);
+  }
+
+  /** Tells the workflow what people should know of a process. */
+  async notify(agentId: string, notice: Notice): Promise<void> {
+    try {
+      await this.client.workflow.getHandle(workflowIdOf(agentId)).signal(NOTICE_SIGNAL, notice);
+    } catch {
+      // It is news for people, no fact: while Temporal is away there is greater news.
+    }
   }
 
   ringStop(agentId: string, activityId: string, custody: Custody): Promise<boolean> {
@@ -50,8 +63,14 @@ export class Doorbell {
     await Promise.race([Promise.allSettled(this.open), delay(ms, undefined, { ref: false })]);
   }
 
-  private ring(agentId: string, activityId: string, result: unknown, ordersFirst = false): Promise<boolean> {
-    const ringing = this.ringUntilHeard({ workflowId: workflowIdOf(agentId), activityId }, result, ordersFirst);
+  private ring(
+    agentId: string,
+    activityId: string,
+    result: unknown,
+    ordersFirst = false,
+    isTrue: () => boolean = () => true,
+  ): Promise<boolean> {
+    const ringing = this.ringUntilHeard({ workflowId: workflowIdOf(agentId), activityId }, result, ordersFirst, isTrue);
     this.open.add(ringing);
     return ringing.finally(() => this.open.delete(ringing));
   }
@@ -60,8 +79,10 @@ export class Doorbell {
     id: { workflowId: string; activityId: string },
     result: unknown,
     ordersFirst: boolean,
+    isTrue: () => boolean,
   ): Promise<boolean> {
     for (let waitMs = RETRY_FIRST_MS; !this.ending.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      if (!isTrue()) return false;
       try {
         // A workflow that heard of the end first would start the agent again, as nobody had told it of the stop.
         if (ordersFirst) await this.handOverOrders();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Roster, RosterRow } from '../ports/roster.ts';
+import type { Resources } from '../domain/limits.ts';
 import { isUp } from '../domain/public-state.ts';
 
 const LOOK_MS = 20;
@@ -37,8 +38,12 @@ export class Fleet {
     return [...this.rows.values()];
   }
 
-  states(): { agent_id: string; up: boolean }[] {
-    return this.all().map((row) => ({ agent_id: row.agent_id, up: isUp(row.process) }));
+  states(): { agent_id: string; up: boolean; resources: Resources | null }[] {
+    return this.all().map(({ agent_id, process }) => ({
+      agent_id,
+      up: isUp(process),
+      resources: (process?.pid != null && process.resources) || null,
+    }));
   }
 
   /** Critical agents that are not up, also before they ever were. */

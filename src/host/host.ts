@@ -10,11 +10,12 @@ import { isReserved } from '../custodian/protocol.ts';
 import type { Custody, ExitRecord } from '../domain/custody.ts';
 import { describeExit } from '../domain/reasons.ts';
 import type { LogSource } from '../ports/log-source.ts';
-import type { Roster } from '../ports/roster.ts';
-import { Beats } from './beats.ts';
+import type { Roster, RosterRow } from '../ports/roster.ts';
 import type { CustodyLink } from './custody-link.ts';
 import type { Doorbell } from './doorbell.ts';
 import { failpoint } from './failpoint.ts';
+import type { ExecContext } from './probe-checks.ts';
+import { Watches } from './watches.ts';
 
 /** How much of a log stands beside the exit that it explains. */
 const LOG_TAIL_LINES = 20;
@@ -26,23 +27,16 @@ export interface HostOptions {
   logs: LogSource;
   /** Makes the spawn call of an incarnation: environment, references, log limits. */
   prepare: (request: RunRequest, definition: Definition) => Promise<SpawnParams>;
+  /** Where and with what an agent's own check programs run. */
+  execContext: (agentId: string, generation: number) => Promise<ExecContext>;
   /** No activity waited for the end of this generation. */
   onUnheard: (agentId: string, generation: number) => Promise<void>;
   onTrouble: (message: string, error: unknown) => void;
 }
 
-interface Incarnation {
-  generation: number;
-  pid: number;
-  startedAt: string;
-  logPath: string;
-  paused: boolean;
-}
-
 export class Host {
   private readonly options: HostOptions;
-  private readonly beats: Beats;
-  private readonly live = new Map<string, Incarnation>();
+  private readonly watches: Watches;
   /** The latest generation of each agent that was seen to end. */
   private readonly lastEnd = new Map<string, number>();
   /** Stop activities that wait for the end of `<agent>/<generation>`. */
@@ -51,10 +45,17 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.options = options;
-    this.beats = new Beats((agentId) => this.beat(agentId));
+    const { custody, doorbell, roster, execContext, onTrouble } = options;
+    this.watches = new Watches({
+      roster,
+      doorbell,
+      execContext,
+      onTrouble,
+      trees: async (agents) => (await custody.call('trees', { agents })).trees,
+    });
     // Before its workflow closes, hence before there can be another agent of that name, which would take the last exit of
     // this one for its own.
-    this.unsubscribe = options.roster.subscribe((change) => {
+    this.unsubscribe = roster.subscribe((change) => {
       if (change.kind === 'removed' && change.closing) this.forget(change.agent_id);
     });
   }
@@ -65,10 +66,9 @@ export class Host {
 
   /** Takes over a process that runs already. @returns false if this generation is not the live one */
   async adopt(agentId: string, generation: number): Promise<boolean> {
-    const known = this.live.get(agentId);
-    if (known?.generation !== generation) return false;
-    await this.recordStart(agentId);
-    this.beats.start(agentId);
+    if (!this.watches.get(agentId, generation)) return false;
+    await this.watches.record(agentId);
+    this.watches.restartBeat(agentId);
     return true;
   }
 
@@ -78,15 +78,11 @@ export class Host {
     const { agent, generation } = params;
     // The exit may have been told before this line runs; then there is nothing to watch any more.
     if ((this.lastEnd.get(agent) ?? 0) < generation) {
-      this.watch(agent, {
-        generation,
-        pid: spawned.pid,
-        startedAt: spawned.started_at,
-        logPath: spawned.log_path,
-        paused: false,
-      });
+      const { pid, started_at: startedAt, log_path: logPath, custody } = spawned;
+      const incarnation = { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false };
+      this.watches.add(agent, incarnation, definition.checks ? { checks: definition.checks } : {});
     }
-    await this.recordStart(agent);
+    await this.watches.record(agent);
   }
 
   /** @returns the custody if the incarnation is gone for good; undefined if `activityId` is completed when it is */
@@ -94,6 +90,7 @@ export class Host {
     const id = key(request.agent_id, request.generation);
     const waiting = this.stops.get(id) ?? new Set();
     this.stops.set(id, waiting.add(activityId));
+    this.watches.get(request.agent_id, request.generation)?.stopping();
     const result = await this.options.custody.call('stop', {
       agent: request.agent_id,
       generation: request.generation,
@@ -119,12 +116,26 @@ export class Host {
     return this.options.custody.call('signal', { agent: agentId, generation, signal });
   }
 
+  /** Looks at what lives: probes and samples. From `startWatching` to `stopWatching`. */
+  startWatching(): void {
+    this.watches.start();
+  }
+
+  stopWatching(): Promise<void> {
+    return this.watches.stop();
+  }
+
+  /** An agent has said that it lives; see `Watches.heartbeat`. */
+  heartbeat(...said: Parameters<Watches['heartbeat']>): ReturnType<Watches['heartbeat']> {
+    return this.watches.heartbeat(...said);
+  }
+
   /** The custodian tells that an incarnation has ended. Rings first: what waits for the verdict waits for a restart. */
   onExit({ agent, exit, custody }: Events['exit']): void {
     if (isReserved(agent)) return;
     failpoint('daemon.before-ring');
     this.lastEnd.set(agent, exit.generation);
-    this.unwatch(agent, exit.generation);
+    this.watches.remove(agent, exit.generation);
     void this.ring(agent, exit);
     const id = key(agent, exit.generation);
     for (const activityId of this.stops.get(id) ?? []) void this.options.doorbell.ringStop(agent, activityId, custody);
@@ -137,19 +148,24 @@ export class Host {
    * Ends that the workflows have not consumed are told to them.
    */
   async sync(entries: CustodyEntry[], handled: (agentId: string) => number): Promise<void> {
+    const rows = new Map((await this.options.roster.list()).map((row) => [row.agent_id, row]));
     await Promise.all(
       entries.map(async ({ agent, custody, live }) => {
         if (isReserved(agent)) return;
         if (live) {
           const { generation, pid, started_at: startedAt, log_path: logPath } = live;
-          this.watch(agent, { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false });
-          if (live.stopping) this.stops.set(key(agent, generation), new Set([stopActivityId(generation)]));
-          await this.recordStart(agent);
+          const incarnation = { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false };
+          this.watches.add(agent, incarnation, knownOf(rows.get(agent), generation));
+          if (live.stopping) {
+            this.watches.get(agent, generation)?.stopping();
+            this.stops.set(key(agent, generation), new Set([stopActivityId(generation)]));
+          }
+          await this.watches.record(agent);
           return;
         }
         const exit = custody.last_exit;
         if (!exit) return;
-        this.unwatch(agent, exit.generation);
+        this.watches.remove(agent, exit.generation);
         if (exit.generation > handled(agent)) this.onExit({ agent, exit, custody });
       }),
     );
@@ -162,7 +178,7 @@ export class Host {
 
   close(): void {
     this.unsubscribe();
-    this.beats.stopAll();
+    void this.watches.stop();
   }
 
   private async ring(agent: string, exit: ExitRecord): Promise<void> {
@@ -183,44 +199,12 @@ export class Host {
   /** What the custodian then says of the process is shown, whatever was asked for. */
   private async hold(method: 'pause' | 'resume', { agent_id: agent, generation }: ProcessRequest): Promise<Custody> {
     const custody = await this.options.custody.call(method, { agent, generation });
-    const known = this.live.get(agent);
-    if (known && custody.live?.generation === known.generation) {
-      known.paused = custody.live.paused ?? false;
-      await this.recordStart(agent);
+    const { live } = custody;
+    if (live) {
+      this.watches.get(agent, live.generation)?.hold(live.paused ?? false);
+      await this.watches.record(agent);
     }
     return custody;
-  }
-
-  private watch(agentId: string, incarnation: Incarnation): void {
-    this.live.set(agentId, incarnation);
-    this.beats.start(agentId);
-  }
-
-  private unwatch(agentId: string, generation: number): void {
-    if ((this.live.get(agentId)?.generation ?? Infinity) > generation) return;
-    this.live.delete(agentId);
-    this.beats.stop(agentId);
-  }
-
-  private beat(agentId: string): void {
-    const known = this.live.get(agentId);
-    if (!known) return this.beats.stop(agentId);
-    const details = { pid: known.pid, ready: true, started_at: known.startedAt };
-    void this.options.doorbell.beat(agentId, known.generation, details);
-  }
-
-  private async recordStart(agentId: string): Promise<void> {
-    const known = this.live.get(agentId);
-    if (!known) return;
-    await this.options.roster.recordProcess(agentId, {
-      generation: known.generation,
-      pid: known.pid,
-      started_at: known.startedAt,
-      ready: true,
-      paused: known.paused,
-      log_path: known.logPath,
-      last_exit: null,
-    });
   }
 
   private async recordEnd(agentId: string, exit: ExitRecord): Promise<void> {
@@ -234,6 +218,14 @@ export class Host {
       last_exit: { ...exit, reason: describeExit(exit), log_tail: lines.join('\n') },
     });
   }
+}
+
+/** What an earlier daemon has recorded of this process. */
+function knownOf(row: RosterRow | undefined, generation: number): Parameters<Watches['add']>[2] {
+  if (row?.decision.generation !== generation) return {};
+  const { checks } = row.decision;
+  const wasReady = row.process?.generation === generation && row.process.pid !== null && row.process.ready;
+  return { wasReady, ...(checks ? { checks } : {}) };
 }
 
 const key = (agentId: string, generation: number): string => `${agentId}/${generation}`;

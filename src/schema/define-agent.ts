@@ -6,6 +6,7 @@ import { CodedError } from '../contract/errors.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
 import type { TemplateText } from '../ports/template-source.ts';
+import { checksOf } from './checks.ts';
 import { restartPolicyOf, stopPolicyOf } from './policies.ts';
 import { substitute } from './substitute.ts';
 import { invalidTemplate, parseTemplate, type Template } from './template.ts';
@@ -48,7 +49,8 @@ export function defineAgent(request: DefineRequest): Definition {
     const known = Object.keys(faultDomains).join(', ');
     throw refusal(input, 'fault_domain', `is ${JSON.stringify(faultDomain)}; expected one of ${known}`);
   }
-  const launch = launchOf(request, template);
+  const fill = filler(request, template);
+  const launch = launchOf(request, template, fill);
   return {
     agent_id: input.agent_id,
     template_id: input.template_id ?? null,
@@ -61,16 +63,19 @@ export function defineAgent(request: DefineRequest): Definition {
       stop: stopPolicyOf(defaults.stop, template, input),
     },
     launch,
+    checks: checksOf(input, template, (field, text, ofInput) => fill(field, text, ofInput, false)),
   };
 }
 
-function launchOf(request: DefineRequest, template: Template | null): Launch {
-  const { input, baseDir } = request;
-  const { command, own } = commandOf(request, template);
+/** `ofInput`: the text is the agent's own, not its template's. */
+type Fill = (field: string, text: string, ofInput: boolean, references?: boolean) => string;
+
+/** Puts values in the place of `{{names}}`. A name without a value is the mistake of whoever wrote the text. */
+function filler(request: DefineRequest, template: Template | null): Fill {
+  const { input } = request;
   const task = input.task ?? template?.task ?? null;
   const values = valuesOf(input, request.template, template, task);
-  /** A name without a value is the mistake of whoever wrote the text. */
-  const fill = (field: string, text: string, ofInput: boolean, references = true): string =>
+  return (field, text, ofInput, references = true) =>
     substitute(
       text,
       (name) => {
@@ -84,6 +89,12 @@ function launchOf(request: DefineRequest, template: Template | null): Launch {
       },
       references,
     );
+}
+
+function launchOf(request: DefineRequest, template: Template | null, fill: Fill): Launch {
+  const { input, baseDir } = request;
+  const { command, own } = commandOf(request, template);
+  const task = input.task ?? template?.task ?? null;
   const env = { ...template?.env, ...input.env };
   const stdin = input.stdin ?? template?.stdin;
   const envFile = input.env_file ?? template?.env_file;

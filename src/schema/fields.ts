@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { parseDurationMs } from '../domain/duration.ts';
 import { AGENT_ID_PATTERN, TEMPLATE_ID_PATTERN } from '../domain/ids.ts';
 import { SIGNALS } from '../domain/stop-policy.ts';
+import { health, limits } from './check-fields.ts';
+import { duration } from './duration-field.ts';
 import { strict, textOf } from './problem.ts';
+
+export { duration } from './duration-field.ts';
 
 const NAME = 'letters, digits, dot, underscore or hyphen, a letter or digit first';
 
@@ -13,25 +16,6 @@ export const variableName = textOf(
   'a letter or underscore, then up to 63 letters, digits, underscores, dots or hyphens',
   /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/,
 );
-
-/** A text such as `"5s"`; the number 0 is taken for `"0ms"`. */
-export const duration = z.preprocess(
-  (value) => (value === 0 ? '0ms' : value),
-  z.string(DURATION()).refine(isDuration, DURATION()),
-);
-
-function DURATION(): string {
-  return 'a duration: a number with ms, s, m, h or d in quotes, such as "500ms", "5s" or "1.5h", at most "3650d"';
-}
-
-function isDuration(text: string): boolean {
-  try {
-    parseDurationMs(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const filePath = z.string().min(1, 'a path').max(4096);
 
@@ -86,5 +70,7 @@ export const launchFields = {
   backoff: backoff.exactOptional(),
   reset_after: duration.exactOptional(),
   stop: stop.exactOptional(),
+  health: health.exactOptional(),
+  limits: limits.exactOptional(),
   may: strict({ start: z.array(templateId).max(256) }).exactOptional(),
 };

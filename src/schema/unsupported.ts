@@ -1,9 +1,7 @@
 /** Fields of an agent that later versions will know: whoever writes one now is told so, instead of being ignored. */
 const UNSUPPORTED: ReadonlySet<string> = new Set([
-  'health',
   'liveness',
   'readiness',
-  'limits',
   'depends_on',
   'schedule',
   'user',

@@ -58,8 +58,28 @@ const agentFields = {
   generation: count.meta({ description: 'Grows with every process that is started; 0 before the first' }),
   restarts: count,
   started_at: instant.nullable(),
-  health: z.enum(['healthy', 'unhealthy']).nullable(),
-  resources: z.object({ cpu_percent: z.number(), memory_bytes: z.number() }).nullable(),
+  health: z.enum(['starting', 'healthy', 'unhealthy']).nullable(),
+  resources: z
+    .object({ cpu_percent: z.number(), memory_bytes: z.number() })
+    .nullable()
+    .meta({ description: 'What its whole process tree takes; 100 percent is one processor' }),
+  heartbeat: z
+    .object({
+      at: instant,
+      progress: z.union([z.string(), z.number()]).exactOptional(),
+      usage: z.record(z.string(), z.number()).exactOptional(),
+    })
+    .exactOptional()
+    .meta({ description: 'What it has last said about itself' }),
+  limits: z
+    .object({
+      memory_bytes: z.number().nullable(),
+      cpu_percent: z.number().nullable(),
+      for_ms: z.number(),
+      action: z.enum(['notify', 'restart', 'stop', 'kill']),
+    })
+    .exactOptional()
+    .meta({ description: 'What its process tree may take, and what follows if it takes more for so long' }),
   fault_domain: z.string(),
   last_exit: z
     .object({
@@ -86,6 +106,14 @@ export const agentView = z.object(agentFields).meta({
   description: 'An agent as it is now',
   examples: [AGENT_EXAMPLE],
 }) satisfies z.ZodType<AgentView>;
+
+export const heartbeatAnswer = z
+  .object({
+    agent_id: z.string(),
+    generation: count,
+    period_ms: z.number().nullable().meta({ description: 'The next has to come within this time; null if none is owed' }),
+  })
+  .meta({ id: 'HeartbeatAnswer', examples: [{ agent_id: 'data_worker_007', generation: 1, period_ms: 30_000 }] });
 
 /** After a command. */
 export const settledAgent = z

@@ -11,7 +11,7 @@ import { agentNotFound, type AgentWorkflows } from './agent-workflows.ts';
 import { checkMayControl, type Call } from './caller.ts';
 import type { CommandLanes } from './command-lanes.ts';
 import type { HostControl } from './host-control.ts';
-import { settlementOf, type WaitedVerb } from './settlement.ts';
+import { settlementOf, type Asked, type WaitedVerb } from './settlement.ts';
 import { viewOf } from './view.ts';
 
 export interface CommandOptions {
@@ -19,6 +19,8 @@ export interface CommandOptions {
   waitMs?: number;
   /** Of stop and delete: overrides the agent's own, such as `"2s"`. */
   grace?: string;
+  /** Whether a process that was asked for counts only once it is ready. */
+  ready?: boolean;
   /** Called once the command is accepted, before what it asks for is waited for. */
   onAccepted?: () => void;
 }
@@ -62,7 +64,9 @@ export async function commandAgent(
     const revision = await accepted(parts, call, verb, row, options.grace);
     options.onAccepted?.();
     if (revision === null) return orderGiven(parts, verb, row);
-    return await settled(parts, call, watch, { verb, revision, generation: row.decision.generation }, row, options);
+    const { ready = false } = options;
+    const asked = { verb, revision, generation: row.decision.generation, ready };
+    return await settled(parts, call, watch, asked, row, options);
   } finally {
     watch.close();
   }
@@ -96,7 +100,7 @@ async function settled(
   { roster, workflows, isStale }: CommandParts,
   call: Call,
   watch: AgentWatch,
-  asked: { verb: WaitedVerb; revision: number; generation: number },
+  asked: Asked & { verb: WaitedVerb },
   before: RosterRow,
   { waitMs = 30_000 }: CommandOptions,
 ): Promise<CommandResult> {

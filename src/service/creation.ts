@@ -11,8 +11,8 @@ import { hasProcess } from './settlement.ts';
 import { viewOf } from './view.ts';
 
 export interface CreateOptions {
-  /** `running` (the default): until its process runs. `accepted`: no longer than it takes to appear in lists. */
-  wait?: 'running' | 'accepted';
+  /** `running` (the default): until its process runs. `ready`: until it is ready as well. `accepted`: no longer than it takes to appear in lists. */
+  wait?: 'running' | 'ready' | 'accepted';
   /** @default 30000 */
   waitMs?: number;
 }
@@ -67,7 +67,7 @@ export async function createAgent(
     const judge = ({ row, closing }: Seen): RosterRow | Failed | undefined => {
       if (closing && isThisLife(closing.run_id, closing.input)) return failureOf(closing.phase);
       if (!row || !isThisLife(row.decision.run_id, row.decision.input)) return undefined;
-      return options.wait === 'accepted' || isDecided(row) ? row : undefined;
+      return options.wait === 'accepted' || isDecided(row, options.wait) ? row : undefined;
     };
     const outcome = await watch.until(judge, timeoutMs, call.signal);
     if (outcome && 'code' in outcome) {
@@ -77,7 +77,7 @@ export async function createAgent(
     }
     const row = outcome ?? watch.seen.row;
     const agent = row ? viewOf(row, false) : unseenView(input, definition, run_id);
-    return { settled: row !== undefined && isDecided(row), agent };
+    return { settled: row !== undefined && isDecided(row, options.wait), agent };
   } finally {
     watch.close();
   }
@@ -107,9 +107,10 @@ function withOrigin({ caller, request_id }: Call, given: AgentInput): AgentInput
   return { ...fields, ...creator, origin: 'api', request_id };
 }
 
-function isDecided(row: RosterRow): boolean {
+function isDecided(row: RosterRow, wait: CreateOptions['wait']): boolean {
   const { kind } = row.decision.phase;
-  return hasProcess(row) || kind === 'completed' || kind === 'disabled' || kind === 'stopped' || kind === 'paused';
+  if (hasProcess(row, wait === 'ready')) return true;
+  return kind === 'completed' || kind === 'disabled' || kind === 'stopped' || kind === 'paused';
 }
 
 type Failed = { code: string; message: string };

@@ -4,7 +4,7 @@ import type { Definition } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
 import type { LogSource, TailOptions } from '../ports/log-source.ts';
-import type { HistoryEntry, Roster, RosterRow } from '../ports/roster.ts';
+import type { Heartbeat, HistoryEntry, Roster, RosterRow } from '../ports/roster.ts';
 import { tailAndFollow } from './agent-logs.ts';
 import { agentNotFound, AgentWorkflows, type TemporalClient } from './agent-workflows.ts';
 import { AgentWatch } from './agent-watch.ts';
@@ -14,6 +14,7 @@ import { CommandLanes } from './command-lanes.ts';
 import { commandAgent, type CommandOptions, type CommandParts, type CommandResult } from './commands.ts';
 import { createAgent, type Created, type CreateOptions } from './creation.ts';
 import { fleetEvents, type FleetEvent, type FollowOptions } from './fleet-events.ts';
+import { takeHeartbeat, type HeartbeatAnswer, type HeartbeatSink } from './heartbeat.ts';
 import type { HostControl } from './host-control.ts';
 import { matches, type ListFilter } from './list.ts';
 import type { TemporalLink } from './temporal-link.ts';
@@ -33,6 +34,7 @@ export interface OrchestratorDeps {
   sign: (input: AgentInput) => AgentInput;
   /** The generation of the agent's live process, from the host's own table; undefined if none is. */
   liveGeneration: (agentId: string) => number | undefined | Promise<number | undefined>;
+  heartbeat: HeartbeatSink;
   /** Something went wrong after the answer was given. */
   warn?: (message: string, fields: Record<string, unknown>) => void;
   /** For one call to Temporal. @default 5000 */
@@ -147,6 +149,12 @@ export class Orchestrator {
     const result = await commandAgent(this.#parts, call, 'delete', agentId, options);
     if (options.purge) await this.#purgeAfter(result);
     return result;
+  }
+
+  /** An agent says that it lives, and maybe how far it is. Temporal is not asked. */
+  async heartbeat(call: Call, agentId: string, said: Omit<Heartbeat, 'at'>): Promise<HeartbeatAnswer> {
+    await this.#admitCaller(call);
+    return takeHeartbeat(call, await this.#row(agentId), said, this.#deps.heartbeat);
   }
 
   /** Passes a signal on to the agent's process. Resolves when the workflow has accepted it. */

@@ -10,6 +10,8 @@ export interface Asked {
   revision: number;
   /** The generation before it. */
   generation: number;
+  /** Whether a process counts only once it is ready. */
+  ready?: boolean;
 }
 
 /**
@@ -37,28 +39,28 @@ const DESIRED = {
   delete: 'deleted',
 } as const;
 
-function isReached({ verb, generation }: Asked, row: RosterRow): boolean {
+function isReached({ verb, generation, ready = false }: Asked, row: RosterRow): boolean {
   const { phase } = row.decision;
   switch (verb) {
     case 'stop':
       return phase.kind === 'stopped' || phase.kind === 'completed' || phase.kind === 'disabled';
     case 'start':
     case 'resume':
-      return hasProcess(row) || phase.kind === 'completed' || phase.kind === 'disabled';
+      return hasProcess(row, ready) || phase.kind === 'completed' || phase.kind === 'disabled';
     case 'pause':
       return (
         phase.kind === 'paused' && (row.process === null || row.process.pid === null || row.process.paused === true)
       );
     case 'restart':
       if (phase.kind === 'disabled') return true;
-      return row.decision.generation > generation && (hasProcess(row) || phase.kind === 'completed');
+      return row.decision.generation > generation && (hasProcess(row, ready) || phase.kind === 'completed');
     case 'delete':
       return false; // then there is no row
   }
 }
 
-/** True once the process that was asked for lives, ready or not. */
-export function hasProcess({ decision, process }: RosterRow): boolean {
+/** True once the process that was asked for lives; if it must be `ready`, once it is. */
+export function hasProcess({ decision, process }: RosterRow, ready = false): boolean {
   const state = publicState(decision.phase, decision.generation, process);
-  return state === 'running' || state === 'unready';
+  return state === 'running' || (state === 'unready' && !ready);
 }

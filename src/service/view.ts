@@ -1,5 +1,6 @@
 import type { AgentView } from '../contract/agent-view.ts';
 import type { Decision } from '../contract/decision.ts';
+import type { LimitPolicy } from '../domain/limits.ts';
 import { publicState } from '../domain/public-state.ts';
 import { describeExit } from '../domain/reasons.ts';
 import type { ProcessFacts, RosterRow } from '../ports/roster.ts';
@@ -7,19 +8,24 @@ import type { ProcessFacts, RosterRow } from '../ports/roster.ts';
 /** An agent as the API shows it, put together from what was decided and what its host sees. */
 export function viewOf({ agent_id, decision, process }: RosterRow, stale: boolean): AgentView {
   const live = process !== null && process.generation === decision.generation && process.pid !== null ? process : null;
+  const state = publicState(decision.phase, decision.generation, process);
+  const { limits = null } = decision.checks ?? {};
   return {
     agent_id,
     template_id: decision.template_id,
     ...((stale ? undecidedEnd(decision, process) : undefined) ?? {
-      state: publicState(decision.phase, decision.generation, process),
-      reason: decision.reason,
+      state,
+      // Why it runs is of no interest then.
+      reason: (state === 'unready' && live?.health?.reason) || decision.reason,
     }),
     pid: live?.pid ?? null,
     generation: decision.generation,
     restarts: decision.restarts,
     started_at: live?.started_at ?? null,
-    health: live === null ? null : live.ready ? 'healthy' : 'unhealthy',
-    resources: null,
+    health: live === null ? null : (live.health?.state ?? (live.ready ? 'healthy' : 'unhealthy')),
+    resources: live?.resources ?? null,
+    ...(live?.heartbeat ? { heartbeat: live.heartbeat } : {}),
+    ...(limits ? { limits: limitsView(limits) } : {}),
     fault_domain: decision.fault_domain,
     last_exit: lastExitOf(decision, process),
     workflow_id: decision.workflow_id,
@@ -44,6 +50,13 @@ function undecidedEnd(
   const state = end.cause === 'operator' ? 'stopped' : 'backoff';
   return { state, reason: `${end.reason}; what follows is decided when Temporal is back` };
 }
+
+const limitsView = ({ memoryBytes, cpuPercent, forMs, action }: LimitPolicy): NonNullable<AgentView['limits']> => ({
+  memory_bytes: memoryBytes,
+  cpu_percent: cpuPercent,
+  for_ms: forMs,
+  action,
+});
 
 /** Host and workflow both know of the last exit; the host has the log with it, the workflow has it also after a move. */
 function lastExitOf(decision: Decision, process: ProcessFacts | null): AgentView['last_exit'] {

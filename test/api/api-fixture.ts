@@ -83,6 +83,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       restart: answering('restart', command),
       pause: answering('pause', command),
       resume: answering('resume', command),
+      heartbeat: answering('heartbeat', (agent_id: string) => ({ agent_id, generation: 1, period_ms: null })),
       remove: answering('remove', (agent_id: string) => ({ agent_id, revision: 1, settled: true, agent: null })),
       commandMany: answering('commandMany', () => [{ agent_id: 'a', settled: true, state: 'stopped' as const }]),
       events: answering('events', () => happened()),

@@ -165,6 +165,7 @@ describe('answers hold to the document', () => {
     ['POST /agents/:agent_id/restart', '/agents/a/restart'],
     ['POST /agents/:agent_id/pause', '/agents/a/pause'],
     ['POST /agents/:agent_id/resume', '/agents/a/resume'],
+    ['POST /agents/:agent_id/heartbeat', '/agents/a/heartbeat', { progress: 0.5, usage: { tokens: 7 } }],
     ['POST /agents/:agent_id/signal', '/agents/a/signal', { name: 'SIGHUP' }],
     ['GET /agents/:agent_id/logs', '/agents/a/logs'],
     ['GET /agents/:agent_id/history', '/agents/a/history'],

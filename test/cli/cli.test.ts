@@ -120,7 +120,7 @@ describe('agents', () => {
   test('ls prints a table', async () => {
     const { code, out } = await cli(['agents', 'ls', '--state', 'running', '--label', 'a=b', '--label', 'c']);
     expect(code).toBe(0);
-    expect(out.split('\n')[0]).toMatch(/^AGENT +STATE +PID +GEN +RESTARTS +UP +TEMPLATE +REASON$/);
+    expect(out.split('\n')[0]).toMatch(/^AGENT +STATE +PID +GEN +RESTARTS +UP +CPU +MEM +TEMPLATE +REASON$/);
     expect(out).toMatch(/^a +running +42 +1 +0 +\S.* T +created$/m);
     expect(lastAsked().args[0]).toEqual({ state: 'running', labels: ['a=b', 'c'] });
     api.state.answer = [];

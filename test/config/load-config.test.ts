@@ -196,9 +196,9 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'design_layer has both path and url; keep one of them',
     ],
     [
-      'a health check of an agent',
-      'agents:\n  a:\n    command: [x]\n    health: {}',
-      ':4:13: agents.a.health is not supported by this version',
+      'a user of an agent',
+      'agents:\n  a:\n    command: [x]\n    user: nobody',
+      ':4:11: agents.a.user is not supported by this version',
     ],
     [
       'a mistyped field of an agent',

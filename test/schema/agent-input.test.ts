@@ -111,8 +111,6 @@ describe('parseAgentRequest', () => {
   });
 
   it.each([
-    'health',
-    'limits',
     'depends_on',
     'schedule',
     'user',

@@ -36,6 +36,7 @@ describe('defineAgent', () => {
       agent_id: 'a',
       template_id: null,
       template_version: null,
+      checks: { health: null, limits: null },
       fault_domain: 'default',
       rules: {
         launchDigest: expect.stringMatching(/^[0-9a-f]{64}$/),

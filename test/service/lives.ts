@@ -63,6 +63,7 @@ export async function startLives(options: { cli: string; bundle: string; tempora
     admit: host.admit,
     sign: (input) => ({ ...input, signature: 'signed' }),
     liveGeneration: host.liveGeneration,
+    heartbeat: host.heartbeat,
     temporalTimeoutMs: options.temporalTimeoutMs ?? 5000,
   });
   const native = await NativeConnection.connect({ address: server.address });

@@ -6,6 +6,7 @@ import { CodedError } from '../../src/contract/errors.ts';
 import type { Custody, ExitRecord } from '../../src/domain/custody.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
 import type { ProcessFacts, Roster } from '../../src/ports/roster.ts';
+import type { HeartbeatSink } from '../../src/service/heartbeat.ts';
 import { until } from '../support/wait.ts';
 
 export const HOST = 'pretend-host';
@@ -50,6 +51,12 @@ export class PretendHost {
   };
 
   liveGeneration = (agentId: string): number | undefined => this.#live.get(agentId)?.generation;
+
+  heartbeat: HeartbeatSink = (agentId, _said, generation) => {
+    const live = this.liveGeneration(agentId);
+    const isMeant = live !== undefined && (generation === undefined || generation === live);
+    return isMeant ? { generation: live, period_ms: 5000 } : undefined;
+  };
 
   get activities(): { admission: AdmissionActivities; host: HostActivities; control: ControlActivities } {
     return {
