@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { codeOf, ERRORS } from '../contract/errors.ts';
+import { codeOf, isFinal } from '../contract/errors.ts';
 
 /**
  * Turns an error of the table into a typed failure: what another try would not change fails at once and ends up in the
@@ -17,7 +17,7 @@ export function failingClearly<Request, Answer>(
       throw ApplicationFailure.create({
         message: (error as Error).message,
         type: code,
-        nonRetryable: !ERRORS[code].retryable,
+        nonRetryable: isFinal(code),
       });
     }
   };

@@ -1,5 +1,5 @@
 import type { AgentInput } from '../contract/agent-input.ts';
-import { codeOf, ERRORS } from '../contract/errors.ts';
+import { codeOf, isFinal } from '../contract/errors.ts';
 import type { Admission } from '../contract/definition.ts';
 import type { ActivityDeps } from './index.ts';
 
@@ -13,7 +13,7 @@ export async function resolveTemplate(deps: ActivityDeps, { input }: { input: Ag
     return { kind: 'admitted', host: deps.hostId, custody, definition: await deps.define(input) };
   } catch (error) {
     const code = codeOf(error);
-    if (code === undefined || ERRORS[code].retryable) throw error;
+    if (code === undefined || !isFinal(code)) throw error;
     return { kind: 'refused', host: deps.hostId, custody, code, message: (error as Error).message };
   }
 }

@@ -160,3 +160,8 @@ export function codeOf(error: unknown): ErrorCode | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return isErrorCode(code) ? code : undefined;
 }
+
+/** True if the same call cannot succeed before its caller, or what it names, has changed. Trouble of our own passes. */
+export function isFinal(code: ErrorCode): boolean {
+  return !ERRORS[code].retryable && ERRORS[code].status < 500;
+}
