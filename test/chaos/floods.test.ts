@@ -1,0 +1,176 @@
+import { Agent, request } from 'node:http';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import { describe } from 'vitest';
+import type { AgentView } from '../../src/contract/agent-view.ts';
+import type { DaemonFile } from '../../src/contract/daemon-view.ts';
+import { workflowIdOf } from '../../src/contract/names.ts';
+import { isAlive } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
+import { chaos } from './chaos-case.ts';
+import { timed, Trial } from './trial.ts';
+
+const PER_SECOND = 500;
+const TICK_MS = 20;
+/** Events of one run; at 51,200 Temporal would end it. */
+const MAX_EVENTS = 4_096;
+
+async function clientOf(trial: Trial): Promise<Client> {
+  const { temporal } = await trial.daemon.status();
+  return new Client({ connection: await Connection.connect({ address: temporal.address }) });
+}
+
+/** Sends commands at a constant rate; @returns how many answers had which status */
+async function flood(trial: Trial, id: string, count: number): Promise<Map<number, number>> {
+  const { ports } = JSON.parse(readFileSync(path.join(trial.daemon.stateDir, 'daemon.json'), 'utf8')) as DaemonFile;
+  const token = readFileSync(path.join(trial.daemon.stateDir, 'token'), 'utf8').trim();
+  const agent = new Agent({ keepAlive: true, maxSockets: 100 });
+  const statuses = new Map<number, number>();
+  const send = (verb: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const options = { agent, method: 'POST', headers: { authorization: `Bearer ${token}` } };
+      request(`http://127.0.0.1:${ports.api}/agents/${id}/${verb}?wait=accepted`, options, (response) => {
+        const status = response.statusCode ?? 0;
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        response.resume().on('end', resolve);
+      })
+        .on('error', reject)
+        .end();
+    });
+  const answers: Promise<void>[] = [];
+  const startedMs = performance.now();
+  while (answers.length < count) {
+    const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / 1000) * PER_SECOND));
+    while (answers.length < due) answers.push(send(answers.length % 2 === 0 ? 'stop' : 'start'));
+    await delay(TICK_MS);
+  }
+  await Promise.all(answers);
+  agent.destroy();
+  return statuses;
+}
+
+describe('a flood', () => {
+  chaos(
+    'of commands through the API at 500/s to one agent: limited with 429, nothing accepted is lost',
+    async (c) => {
+      await using trial = await Trial.make(c);
+      await trial.daemon.start();
+      c.rounds = c.size(1_000, 12_000);
+      const id = trial.id('flooded');
+      await trial.daemon.call('POST', '/agents', { agent_id: id, command: ['sleep', '36090'] });
+      const client = await clientOf(trial);
+      const handle = client.workflow.getHandle(workflowIdOf(id));
+      let isOver = false;
+      const queries: number[] = [];
+      const asking = (async () => {
+        while (!isOver) {
+          queries.push(await timed(() => handle.query('status')));
+          await delay(500);
+        }
+      })();
+      const statuses = await flood(trial, id, c.rounds);
+      isOver = true;
+      await asking;
+      c.figure('answers', [...statuses].map(([status, times]) => `${times} × ${status}`).join(', '));
+      const count = (status: number): number => statuses.get(status) ?? 0;
+      const accepted = count(200) + count(202);
+      c.check(accepted + count(429) === c.rounds, 'other answers than accepted and limited');
+      c.check(count(429) > c.rounds / 2, `only ${count(429)} were limited`);
+      c.spread('the workflow answers a query in', queries);
+      c.check(Math.max(...queries) < c.size(10_000, 5_000), `a query took ${Math.max(...queries)} ms`);
+      // What was accepted has been dealt with when what is accepted after it has; equal neighbours count as one.
+      await until(async () => (await trial.daemon.call('POST', `/agents/${id}/stop`)).status === 200, {
+        deadlineMs: 30_000,
+        what: 'a stop to be accepted and carried out',
+      });
+      const view = (await trial.daemon.agent(id))!;
+      const known = await handle.query<AgentView>('status');
+      c.check(view.revision === known.revision, `roster ${view.revision}, workflow ${known.revision}`);
+      c.check(view.revision <= accepted + 1, `${view.revision} commands taken, ${accepted} accepted`);
+      c.figure('commands taken', view.revision);
+      const later = (await trial.observer.report()).incarnations.filter(({ lives }) => lives);
+      c.check(later.length === 0 && view.state === 'stopped', `${view.state}, ${later.length} live`);
+      await client.connection.close();
+      await trial.compare('after the flood');
+      await trial.finish();
+    },
+    { timeoutMs: 240_000 },
+  );
+
+  chaos(
+    'of signals straight to a workflow: the process lives on, the life goes on',
+    async (c) => {
+      await using trial = await Trial.make(c);
+      await trial.daemon.start();
+      c.rounds = c.size(2_000, 12_000);
+      const id = trial.id('signalled');
+      const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
+        agent_id: id,
+        command: ['sleep', '36091'],
+      });
+      const client = await clientOf(trial);
+      const handle = client.workflow.getHandle(workflowIdOf(id));
+      const sentMs = performance.now();
+      let refused = 0;
+      let sent = 0;
+      const sender = async (): Promise<void> => {
+        while (sent < c.rounds) {
+          sent += 1;
+          await handle.signal('start').catch(() => (refused += 1));
+        }
+      };
+      await Promise.all(Array.from({ length: 50 }, sender));
+      c.figure('sent', `${c.rounds} in ${Math.round(performance.now() - sentMs)} ms, ${refused} refused by Temporal`);
+      const settledMs = await timed(() =>
+        until(async () => (await trial.daemon.call('POST', `/agents/${id}/start`)).status === 200, {
+          deadlineMs: 60_000,
+          what: 'a command to be accepted and carried out',
+        }),
+      );
+      c.figure('a command is carried out again', `${Math.round(settledMs)} ms after the last signal`);
+      const now = await trial.daemon.untilAgent(id, (a) => a.state === 'running', 'running', 60_000);
+      c.check(now.pid === body.pid && isAlive(body.pid!), `pid ${now.pid}, it was ${body.pid}`);
+      await client.connection.close();
+      await trial.compare('after the flood');
+      await trial.finish();
+    },
+    { timeoutMs: 240_000 },
+  );
+
+  chaos(
+    'of crashes: as many as 24 h of a crash loop have, no run of the workflow reaches 4,096 events',
+    async (c) => {
+      // Doubling from 500 ms to the cap of 60 s, then one a minute.
+      c.rounds = c.size(300, 1_447);
+      const loop = { base: 'data', backoff: { initial: '1ms', max: '1ms', jitter: 0 } };
+      await using trial = await Trial.make(c, { config: { fault_domains: { loop } } });
+      await trial.daemon.start();
+      const id = trial.id('loop');
+      const crasher = { agent_id: id, command: ['false'], fault_domain: 'loop' };
+      const startedMs = performance.now();
+      await trial.daemon.call('POST', '/agents?wait=accepted', crasher);
+      await until(async () => ((await trial.daemon.agent(id))?.restarts ?? 0) >= c.rounds, {
+        deadlineMs: c.rounds * 500,
+        what: `${c.rounds} crashes`,
+      });
+      c.figure('a crash and its restart take', `${Math.round((performance.now() - startedMs) / c.rounds)} ms`);
+      await trial.daemon.call('POST', `/agents/${id}/stop`);
+      const client = await clientOf(trial);
+      const events: number[] = [];
+      for await (const { historyLength } of client.workflow.list({ query: `WorkflowId = '${workflowIdOf(id)}'` }))
+        events.push(historyLength);
+      const view = (await trial.daemon.agent(id))!;
+      c.figure('runs', events.length);
+      c.figure('events of the longest run', Math.max(...events));
+      c.figure('events a crash', (events.reduce((sum, one) => sum + one, 0) / view.generation).toFixed(1));
+      c.check(Math.max(...events) < MAX_EVENTS, `a run of ${Math.max(...events)} events`);
+      c.check(events.length > 1, 'there was only one run');
+      await client.connection.close();
+      await trial.compare('after the loop');
+      await trial.finish();
+    },
+    { timeoutMs: 900_000 },
+  );
+});

@@ -1,0 +1,128 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe } from 'vitest';
+import type { AgentView } from '../../src/contract/agent-view.ts';
+import type { LiveRecord } from '../../src/custodian/custody-state.ts';
+import { decodeJournal, encodeLine } from '../../src/custodian/journal-line.ts';
+import { isAlive } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
+import { chaos } from './chaos-case.ts';
+import { FOREIGN_NONCE, Trial } from './trial.ts';
+
+/** Ends everything but the agents. */
+async function killAll(trial: Trial): Promise<void> {
+  const { pid, entries } = await trial.daemon.custody();
+  const temporal = entries.find(({ agent }) => agent === '_temporal')?.live?.pid;
+  process.kill(pid, 'SIGKILL');
+  if (temporal !== undefined) process.kill(temporal, 'SIGKILL');
+  await trial.daemon.signal('SIGKILL');
+  await until(() => !isAlive(pid), { what: 'the end of the custodian' });
+}
+
+/** Writes other things into the journal's record of a live process, with a checksum that is right. */
+function tamper(trial: Trial, id: string, change: Partial<LiveRecord>): void {
+  const file = path.join(trial.daemon.stateDir, 'custody.journal');
+  const { records } = decodeJournal(readFileSync(file, 'utf8'));
+  const changed = records.map((record) => {
+    if (record.kind === 'live' && record.agent === id) return { ...record, live: { ...record.live, ...change } };
+    if (record.kind !== 'entry' || record.agent !== id || !record.entry.live) return record;
+    return { ...record, entry: { ...record.entry, live: { ...record.entry.live, ...change } } };
+  });
+  writeFileSync(file, changed.map(encodeLine).join(''));
+}
+
+interface Change {
+  what: string;
+  change: (trial: Trial) => Promise<Partial<LiveRecord>>;
+  /** Of the exit that is recorded. */
+  reason: string;
+}
+
+const bystanderPid = async (trial: Trial): Promise<Partial<LiveRecord>> => ({ pid: (await trial.addBystander()).pid });
+const CHANGES: Change[] = [
+  { what: 'its pid was given to another process', change: bystanderPid, reason: 'exit code unknown' },
+  {
+    what: 'its pid was given to a process that carries another marker',
+    change: async (trial) => {
+      const { pid } = await trial.addBystander({ OPENSTARRY_INCARNATION: `${trial.id('one')}/1/${FOREIGN_NONCE}` });
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      return { pid, start: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) };
+    },
+    reason: 'exit code unknown',
+  },
+  { what: 'the boot id changed', change: () => Promise.resolve({ boot: 'another' }), reason: 'after a reboot' },
+  { what: 'the pid namespace changed', change: () => Promise.resolve({ ns: 'pid:[1]' }), reason: 'exit code unknown' },
+  ...[0, 1, -1].map((pid) => ({
+    what: `its record names pid ${pid}`,
+    change: () => Promise.resolve({ pid }),
+    reason: 'exit code unknown',
+  })),
+];
+
+describe('while daemon, custodian and Temporal were dead', () => {
+  for (const { what, change, reason } of CHANGES) {
+    chaos(`${what}: nothing foreign is signalled, the agent is started once and not charged`, async (c) => {
+      await using trial = await Trial.make(c);
+      await trial.daemon.start();
+      const id = trial.id('one');
+      const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
+        agent_id: id,
+        command: ['sleep', '36085'],
+      });
+      await killAll(trial);
+      process.kill(body.pid!, 'SIGKILL');
+      await until(() => !isAlive(body.pid!), { what: 'the end of the agent' });
+      tamper(trial, id, await change(trial));
+      await trial.daemon.start();
+      const now = await trial.daemon.untilAgent(
+        id,
+        (a) => a.generation === 2 && a.state === 'running',
+        'running',
+        60_000,
+      );
+      c.check(now.restarts === 0, `it was charged ${now.restarts} restarts`);
+      c.check(now.last_exit?.reason.includes(reason) ?? false, `the exit is told as: ${now.last_exit?.reason}`);
+      await trial.compare(what);
+      await trial.finish();
+    });
+  }
+});
+
+const isRoot = process.getuid?.() === 0;
+const has = (name: string): boolean => spawnSync(name, ['--version']).status === 0;
+const UNDUMPABLE = 'import ctypes,time; ctypes.CDLL(None).prctl(4,0,0,0,0); time.sleep(36086)';
+
+describe('an agent that cannot be recognised by its environment', () => {
+  for (const [what, command, skip] of [
+    ['cleared its environment', ['sh', '-c', 'exec env -i sleep 36087'], undefined],
+    [
+      'changed its user',
+      ['setpriv', '--reuid', '65534', '--clear-groups', 'sleep', '36088'],
+      isRoot && has('setpriv') ? undefined : 'it needs root and setpriv',
+    ],
+    ['made itself undumpable', ['python3', '-c', UNDUMPABLE], has('python3') ? undefined : 'no python3'],
+  ] as const) {
+    chaos(
+      `${what}: it is adopted, followed and stopped`,
+      async (c) => {
+        await using trial = await Trial.make(c);
+        await trial.daemon.start();
+        const id = trial.id('shy');
+        const { body } = await trial.daemon.call<AgentView>('POST', '/agents', { agent_id: id, command });
+        c.rounds = c.size(2, 5);
+        for (let n = 0; n < c.rounds; n += 1) {
+          await killAll(trial);
+          await trial.daemon.start();
+          const now = await trial.daemon.untilAgent(id, (a) => a.state === 'running', 'running', 60_000);
+          c.check(now.pid === body.pid && now.generation === 1, `pid ${now.pid}, generation ${now.generation}`);
+        }
+        const { status } = await trial.daemon.call('POST', `/agents/${id}/stop`);
+        c.check(status === 200 && !isAlive(body.pid!), `the stop answered ${status}`);
+        await trial.compare('after the stop');
+        await trial.finish();
+      },
+      { skip, timeoutMs: 180_000 },
+    );
+  }
+});
