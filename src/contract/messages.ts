@@ -1,3 +1,4 @@
+import type { Custody } from '../domain/custody.ts';
 import type { AgentInput } from './agent-input.ts';
 
 /** Arguments of the updates and signals of an agent's workflow. Each may carry who asked. */
@@ -21,4 +22,10 @@ export interface Notice {
 /** A command is accepted into the desired state at once; what comes of it is read from the roster by its revision. */
 export interface Accepted {
   revision: number;
+}
+
+/** What the signal `reconcile` tells a life. */
+export interface Reconcile extends Custody {
+  /** Of the latest decision in the roster. */
+  sequence?: number;
 }

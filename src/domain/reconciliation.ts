@@ -13,6 +13,8 @@
  * | open          | row    | knows nothing of a start, or of a stop,     | dispatch again, if Temporal believes that the |
  * |               |        | that the workflow has asked for; or an      | daemon has the call and the daemon does not   |
  * |               |        | admission has no answer                     |                                               |
+ * | open          | row    | the same, and Temporal has no such call     | tell: the roster shows a decision that        |
+ * |               |        |                                             | Temporal did not keep                         |
  * | open          | none   | anything                                    | tell: the workflow publishes itself again     |
  * | gone          | row    | anything                                    | re-create the life from the row; it adopts    |
  * | ended itself  | row    | anything                                    | remove the row: its last word got lost        |

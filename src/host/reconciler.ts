@@ -11,6 +11,7 @@ import {
   WORKFLOW_TYPE,
   workflowIdOf,
 } from '../contract/names.ts';
+import type { Reconcile } from '../contract/messages.ts';
 import { isReserved, type CustodyEntry, type Order } from '../custodian/protocol.ts';
 import type { Custody } from '../domain/custody.ts';
 import { compare, type Action, type WorkflowFinding } from '../domain/reconciliation.ts';
@@ -181,14 +182,17 @@ export class Reconciler {
   private async actOn(agentId: string, { action, row, custody }: Finding): Promise<void> {
     switch (action) {
       case 'redispatch-run':
-        return row && this.redispatch(row, (id) => id === runActivityId(row.decision.generation));
+        return row && this.redispatch(row, custody, (id) => id === runActivityId(row.decision.generation));
       case 'redispatch-stop':
         // With its second calls, for a shorter grace.
-        return row && this.redispatch(row, (id) => `${id}/`.startsWith(`${stopActivityId(row.decision.generation)}/`));
+        return (
+          row &&
+          this.redispatch(row, custody, (id) => `${id}/`.startsWith(`${stopActivityId(row.decision.generation)}/`))
+        );
       case 'redispatch-admission':
-        return row && this.redispatch(row, (id) => id.startsWith(ADMISSION_PREFIX));
+        return row && this.redispatch(row, custody, (id) => id.startsWith(ADMISSION_PREFIX));
       case 'tell':
-        return this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, custody);
+        return this.tell(agentId, row, custody);
       case 'remove-row':
         return this.options.roster.remove(agentId);
       case 're-create':
@@ -209,15 +213,24 @@ export class Reconciler {
    * A call that Temporal believes to be with a daemon, and that this daemon is not carrying out, got lost on its way or
    * with the daemon before. It would be missed only at its heartbeat time-out; failed here, it is dispatched again.
    */
-  private async redispatch({ agent_id: agentId }: RosterRow, isWanted: (activityId: string) => boolean): Promise<void> {
+  private async redispatch(row: RosterRow, custody: Custody, isWanted: (id: string) => boolean): Promise<void> {
     const { client, isExecuting } = this.options;
+    const agentId = row.agent_id;
     const workflowId = workflowIdOf(agentId);
     const { raw } = await client.workflow.getHandle(workflowId).describe();
-    for (const { activityId, state } of raw.pendingActivities ?? []) {
-      if (!activityId || !isWanted(activityId)) continue;
-      if (state !== ACTIVITY_STARTED || isExecuting(agentId, activityId)) continue;
+    const wanted = (raw.pendingActivities ?? []).filter(({ activityId }) => activityId && isWanted(activityId));
+    // The roster was told of a decision that Temporal then did not keep: both died before the task was completed.
+    if (wanted.length === 0) return this.tell(agentId, row, custody);
+    for (const { activityId, state } of wanted) {
+      if (!activityId || state !== ACTIVITY_STARTED || isExecuting(agentId, activityId)) continue;
       await client.activity.fail({ workflowId, activityId }, new Error('The call got lost on its way'));
     }
+  }
+
+  /** With the roster's sequence: whatever the workflow answers to this is later than what the roster shows. */
+  private tell(agentId: string, row: RosterRow | undefined, custody: Custody): Promise<void> {
+    const told: Reconcile = { ...custody, ...(row && { sequence: row.decision.sequence }) };
+    return this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, told);
   }
 
   private async recreate(row: RosterRow): Promise<void> {

@@ -1,8 +1,7 @@
 import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
-import type { Accepted, CommandArgs, Notice } from '../contract/messages.ts';
+import type { Accepted, CommandArgs, Notice, Reconcile } from '../contract/messages.ts';
 import { NOTICE_SIGNAL, RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from '../contract/names.ts';
 import type { AgentEvent } from '../domain/agent-state.ts';
-import type { Custody } from '../domain/custody.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
 import type { ErrorCode } from '../contract/errors.ts';
@@ -35,8 +34,12 @@ export function registerHandlers(life: Life): void {
     life.input = args.spec;
     enqueue(life, { kind: 'configure' });
   });
-  setHandler(defineSignal<[Custody]>(RECONCILE_SIGNAL), (custody) => {
-    if (typeof custody?.fence === 'number') enqueue(life, { kind: 'reconcile', custody });
+  setHandler(defineSignal<[Reconcile]>(RECONCILE_SIGNAL), (told) => {
+    if (typeof told?.fence !== 'number') return;
+    const { sequence = 0, ...custody } = told;
+    // The roster may hold a decision of a task that was never completed; what is published from now on is later.
+    life.sequence = Math.max(life.sequence, sequence);
+    enqueue(life, { kind: 'reconcile', custody });
   });
   setHandler(defineSignal<[Notice]>(NOTICE_SIGNAL), (notice) => {
     const { generation, summary } = notice ?? {};

@@ -62,16 +62,16 @@ describe('a flood', () => {
       await trial.daemon.call('POST', '/agents', { agent_id: id, command: ['sleep', '36090'] });
       const client = await clientOf(trial);
       const handle = client.workflow.getHandle(workflowIdOf(id));
-      let isOver = false;
+      const flooding = new AbortController();
       const queries: number[] = [];
       const asking = (async () => {
-        while (!isOver) {
+        while (!flooding.signal.aborted) {
           queries.push(await timed(() => handle.query('status')));
           await delay(500);
         }
       })();
       const statuses = await flood(trial, id, c.rounds);
-      isOver = true;
+      flooding.abort();
       await asking;
       c.figure('answers', [...statuses].map(([status, times]) => `${times} × ${status}`).join(', '));
       const count = (status: number): number => statuses.get(status) ?? 0;
