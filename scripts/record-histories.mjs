@@ -2,7 +2,7 @@
 // Temporal. Run it when the workflow has deliberately changed its commands (with a new patch marker), never to make a
 // failing replay pass: what cannot be replayed would strand the agents of every user who upgrades.
 //
-//   npm run build && node scripts/record-histories.mjs
+//   npm run build && node scripts/record-histories.mjs [id...]     only these lives are written
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -80,12 +80,27 @@ try {
   await call('POST', '/agents', { agent_id: 'finite', command: ['true'] });
   await until(async () => (await agent('finite')).state === 'completed');
 
+  await call('POST', '/agents', { agent_id: 'paused', template_id: 'T' });
+  for (const verb of ['pause', 'resume', 'pause', 'restart', 'pause']) await call('POST', `/agents/paused/${verb}`);
+  process.kill((await agent('paused')).pid, 'SIGKILL');
+  await until(async () => (await agent('paused')).restarts === 1);
+  for (const verb of ['resume', 'pause', 'stop']) await call('POST', `/agents/paused/${verb}`);
+
+  // One life is ended for its health, the other for its memory, until they are given up.
+  const silent = { liveness: { heartbeat: '50ms' } };
+  await call('POST', '/agents', { agent_id: 'unhealthy', template_id: 'T', health: silent });
+  const limits = { memory: '1kB', for: '0s', action: 'kill' };
+  await call('POST', '/agents', { agent_id: 'greedy', template_id: 'T', limits });
+  for (const id of ['unhealthy', 'greedy']) await until(async () => (await agent(id)).state === 'disabled');
+
   await call('POST', '/agents', { agent_id: 'impossible', command: ['/no/such/program'] });
 
   const { findTemporal } = await import('../dist/daemon/temporal-binary.js');
   const cli = (await findTemporal()).path;
   mkdirSync(OUT, { recursive: true });
-  for (const id of ['crashing', 'commanded', 'finite', 'impossible']) {
+  const all = ['crashing', 'commanded', 'finite', 'impossible', 'paused', 'unhealthy', 'greedy'];
+  const wanted = process.argv.slice(2);
+  for (const id of wanted.length === 0 ? all : wanted) {
     const args = ['workflow', 'show', '--workflow-id', `agent/${id}`, '-o', 'json'];
     const text = execFileSync(cli, [...args, '--address', `127.0.0.1:${ports.temporal}`], { encoding: 'utf8' });
     const file = path.join(OUT, `${id}_${VERSION}.json`);
