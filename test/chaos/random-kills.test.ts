@@ -27,7 +27,7 @@ describe('kill -9', () => {
     async (c) => {
       const seed = Number(process.env['OPENSTARRY_CHAOS_SEED'] ?? Date.now() % 1_000_000);
       const random = seeded(seed);
-      c.rounds = c.size(Number(process.env['DEBUG_ROUNDS'] ?? 10), 200);
+      c.rounds = c.size(10, 200);
       c.figure('seed', seed);
       await using trial = await Trial.make(c, { agents: FLEET });
       await trial.daemon.start();
@@ -110,7 +110,6 @@ async function round(c: ChaosCase, trial: Trial, random: () => number, name: str
   }
   await trial.compare(what);
   for (const [agentId, ordered] of wanted) if (ordered === undefined) await fence(trial, agentId);
-  if (process.env['DEBUG_CHAOS'] && ms > 3000) process.stderr.write(`SLOW ${Math.round(ms)} ${what}\n`);
   return ms;
 }
 
