@@ -11,6 +11,7 @@ import { AGENT_ID_PATTERN, isAgentId } from '../domain/ids.ts';
 import { birth, resume, step } from '../domain/agent-reducer.ts';
 import { Effects } from './effects.ts';
 import { registerHandlers } from './handlers.ts';
+import { shapeProblem } from './input-shape.ts';
 import { newLife, type Life } from './life.ts';
 import { Publisher } from './publisher.ts';
 
@@ -19,10 +20,12 @@ const MAX_EVENTS = 3_800;
 
 /**
  * @param input the body of `POST /agents`
- * @param carried only given by a continue-as-new: the life as it stood
+ * @param given only counts in a run that continues another one: the life as it stood
  */
-export async function agent(input: AgentInput, carried?: Life): Promise<void> {
+export async function agent(input: AgentInput, given?: Life): Promise<void> {
   const info = workflowInfo();
+  // Who starts a workflow may give it anything; what a run hands to the next one is our own.
+  const carried = info.continuedFromExecutionRunId === undefined ? undefined : given;
   const agentId = checkId(input, info.workflowId);
   const started = carried ? { state: carried.state, commands: [] } : birth(birthOptions(input));
   const life = carried ?? newLife(input, started.state);
@@ -73,10 +76,14 @@ function checkId(input: AgentInput | undefined, workflowId: string): string {
     const message = `The workflow id is ${workflowId}, but the agent ${agentId} lives in ${workflowIdOf(agentId)}`;
     throw ApplicationFailure.nonRetryable(message, 'ID_MISMATCH');
   }
+  const problem = shapeProblem(input as AgentInput);
+  if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'INVALID_REQUEST');
   return agentId;
 }
 
 function birthOptions(input: AgentInput): Parameters<typeof birth>[0] {
-  const keepOnFailure = input.origin?.startsWith('file ') ?? false;
-  return input.restore ? { keepOnFailure, restore: input.restore } : { keepOnFailure };
+  // Without a signature it only claims to come from a file: the admission refuses it, and the id has to be free again.
+  const isSigned = input.signature !== undefined;
+  const keepOnFailure = isSigned && (input.origin?.startsWith('file ') ?? false);
+  return input.restore && isSigned ? { keepOnFailure, restore: input.restore } : { keepOnFailure };
 }

@@ -112,21 +112,25 @@ export class Effects {
   }
 
   private async admit(admission: number): Promise<AgentEvent> {
+    const input = this.life.proposed ?? this.life.input;
     const { resolveTemplate } = proxyActivities<AdmissionActivities>({
       taskQueue: ORCHESTRATOR_QUEUE,
       startToCloseTimeout: '30s',
       retry: RETRY,
       activityId: `${ADMISSION_PREFIX}${admission}`,
-      summary: summary(`resolve ${this.life.input.template_id ?? 'the command'} for ${this.agentId}`),
+      summary: summary(`resolve ${input.template_id ?? 'the command'} for ${this.agentId}`),
     });
     try {
-      const answer = await resolveTemplate({ input: this.life.input });
+      const answer = await resolveTemplate({ input });
       const { custody } = answer;
       this.life.host = answer.host;
+      const isLatest = admission === this.life.state.admission.number;
+      if (isLatest && answer.kind === 'admitted') this.life.input = input;
+      if (isLatest && this.life.proposed === input) delete this.life.proposed;
       if (answer.kind === 'refused') {
         return { kind: 'refused', admission, code: answer.code, message: answer.message, custody };
       }
-      if (admission === this.life.state.admission.number) {
+      if (isLatest) {
         this.life.definition = answer.definition;
         delete this.life.admittedFor;
       }

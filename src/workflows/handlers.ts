@@ -5,10 +5,12 @@ import type { AgentEvent } from '../domain/agent-state.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
 import type { ErrorCode } from '../contract/errors.ts';
+import { shapeProblem } from './input-shape.ts';
 import type { Life } from './life.ts';
 import { statusOf } from './status.ts';
 
 const MAX_NOTICE_CHARACTERS = 500;
+const MAX_REQUEST_ID_CHARACTERS = 256;
 
 /**
  * Sets all handlers, before anything is awaited. A handler checks its argument and enqueues; it never awaits, so
@@ -31,7 +33,9 @@ export function registerHandlers(life: Life): void {
     if (args.spec?.agent_id !== life.input.agent_id) {
       throw refusal(`The spec must be for agent_id ${life.input.agent_id}, got ${String(args.spec?.agent_id)}`);
     }
-    life.input = args.spec;
+    const problem = shapeProblem(args.spec);
+    if (problem !== undefined) throw refusal(`Cannot take the spec: ${problem}`);
+    life.proposed = args.spec;
     enqueue(life, { kind: 'configure' });
   });
   setHandler(defineSignal<[Reconcile]>(RECONCILE_SIGNAL), (told) => {
@@ -55,7 +59,7 @@ function command<Name extends CommandName>(life: Life, name: Name, accept: (args
     const given = args ?? ({} as CommandArgs[Name]);
     accept(given);
     life.accepted += 1;
-    life.requestId = given.request_id ?? null;
+    life.requestId = requestIdOf(given.request_id);
     return { revision: life.accepted };
   };
   setHandler(defineUpdate<Accepted, [CommandArgs[Name]?]>(name), handle);
@@ -66,6 +70,11 @@ function command<Name extends CommandName>(life: Life, name: Name, accept: (args
       // A signal has no answer; an exception here would fail the workflow task for ever.
     }
   });
+}
+
+/** It ends up in the environment of a process: what cannot stand there would keep it from starting. */
+function requestIdOf(given: unknown): string | null {
+  return typeof given === 'string' && given.length <= MAX_REQUEST_ID_CHARACTERS && !given.includes('\0') ? given : null;
 }
 
 const enqueue = (life: Life, event: AgentEvent): number => life.queue.push(event);

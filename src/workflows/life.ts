@@ -6,6 +6,8 @@ import type { Transition } from '../contract/decision.ts';
 /** Everything that one workflow run holds, and hands to the next. Plain JSON. */
 export interface Life {
   input: AgentInput;
+  /** What it is to be from now on, if the admission accepts it; until then, and if not, `input` counts. */
+  proposed?: AgentInput;
   state: AgentState;
   /** The latest that an admission brought. */
   definition: Definition | null;

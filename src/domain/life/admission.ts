@@ -58,8 +58,9 @@ export function refused(
 ): Step {
   const state: AgentState = { ...before, admission: { ...before.admission, pending: false } };
   const { kind } = state.phase;
-  const isAsked = kind === 'live' || kind === 'stopping' || (kind === 'paused' && hasProcess(state));
-  // A process that runs is not ended by a definition that cannot be used.
+  const isAsked =
+    kind === 'live' || kind === 'stopping' || kind === 'backoff' || (kind === 'paused' && hasProcess(state));
+  // Neither a process that runs nor one that is about to is ended by a definition that cannot be used: it has a good one.
   if (custody.live || (isAsked && state.rules !== null)) {
     const known = reconcile(state, custody, clock);
     return { ...known, state: { ...known.state, reason: `keeps its definition: ${refusal.message}` } };

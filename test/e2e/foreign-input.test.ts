@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { AgentView } from '../../src/contract/agent-view.ts';
+import { TestDaemon } from '../support/daemon.ts';
+
+const run = promisify(execFile);
+
+/** What somebody with Temporal's own tools hands to a workflow is not what the API would have let through. */
+describe('input from Temporal', () => {
+  let daemon: TestDaemon;
+  let address = '';
+  const temporal = (...args: string[]) => run(inject('temporalCli'), [...args, '--address', address]);
+  const signal = (agentId: string, name: string, input: unknown) =>
+    temporal('workflow', 'signal', '--workflow-id', `agent/${agentId}`, '--name', name, '--input', JSON.stringify(input));
+  const start = (agentId: string, ...inputs: unknown[]) =>
+    temporal(
+      ...['workflow', 'start', '--type', 'agent', '--task-queue', 'orchestrator', '--workflow-id', `agent/${agentId}`],
+      ...inputs.flatMap((input) => ['--input', JSON.stringify(input)]),
+    );
+  const statusOf = async (agentId: string): Promise<string> => {
+    const { stdout } = await temporal('workflow', 'describe', '--workflow-id', `agent/${agentId}`, '--output', 'json');
+    return (JSON.parse(stdout) as { workflowExecutionInfo: { status: string } }).workflowExecutionInfo.status;
+  };
+
+  beforeAll(async () => {
+    const command = ['sleep', '36066'];
+    daemon = await TestDaemon.make({ agents: { a1: { command }, a2: { command }, a3: { command } } });
+    await daemon.start();
+    ({ address } = (await daemon.status()).temporal);
+  });
+  afterAll(() => daemon.end());
+
+  it.each([
+    ['a template_id that is a number', [{ template_id: 5 }]],
+    ['a template_id that is too long', [{ template_id: 'T'.repeat(4000) }]],
+    ['an origin that is a number', [{ template_id: 'T', origin: 5 }]],
+    ['labels that are none', [{ template_id: 'T', labels: 5 }]],
+    ['half a restore', [{ template_id: 'T', restore: { generation: 3 } }]],
+    ['a life of its own', [{ template_id: 'T' }, { state: { phase: { kind: 'live' } } }]],
+    ['a file that it claims to come from', [{ template_id: 'T', origin: 'file /etc/x.yaml' }]],
+  ])('%s: the workflow ends as failed, and the id is free', async (what, [first, ...more]) => {
+    const agentId = what.replaceAll(' ', '-');
+    await start(agentId, { agent_id: agentId, ...first }, ...more);
+    await expect.poll(() => statusOf(agentId), { timeout: 10_000 }).toBe('WORKFLOW_EXECUTION_STATUS_FAILED');
+    await expect.poll(() => daemon.agent(agentId)).toBeUndefined();
+  });
+
+  it('a spec that cannot be read is not taken: the agent can still be commanded', async () => {
+    await signal('a1', 'configure', { spec: { agent_id: 'a1', template_id: 5 } });
+    const answer = await daemon.call<AgentView>('POST', '/agents/a1/restart');
+    expect(answer).toMatchObject({ status: 200, body: { state: 'running', template_id: null, generation: 2 } });
+  });
+
+  it('a spec without signature changes nothing, also not at the next start', async () => {
+    const before = await daemon.untilAgent('a2', (a) => a.state === 'running', 'running');
+    await signal('a2', 'configure', { spec: { agent_id: 'a2', command: ['sleep', '1'] } });
+    await daemon.untilAgent('a2', (a) => a.reason.startsWith('keeps its definition'), 'with the refusal');
+    process.kill(before.pid as number, 'SIGKILL');
+    const after = await daemon.untilAgent('a2', (a) => a.generation === 2 && a.state === 'running', 'restarted');
+    expect(after.origin).toBe(before.origin);
+  });
+
+  it('a spec without signature does not end a back-off', async () => {
+    await daemon.call('POST', '/agents', { agent_id: 'b1', command: ['false'], backoff: { initial: '2s', jitter: 0 } });
+    await daemon.untilAgent('b1', (a) => a.state === 'backoff', 'in back-off');
+    await signal('b1', 'configure', { spec: { agent_id: 'b1', command: ['sleep', '1'] } });
+    await daemon.untilAgent('b1', (a) => a.generation === 2, 'started again');
+  });
+
+  it('a request_id that no environment can hold keeps no process from starting', async () => {
+    await signal('a3', 'restart', { request_id: { of: 'somebody' } });
+    await daemon.untilAgent('a3', (a) => a.generation === 2 && a.state === 'running', 'restarted');
+  });
+});
