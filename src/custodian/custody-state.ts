@@ -143,7 +143,8 @@ export function evolve(entry: AgentEntry | undefined, record: AgentRecord): Agen
     case 'fence':
       return { ...now, fence: Math.max(now.fence, record.fence) };
     case 'forget':
-      return { ...without(now, 'last_exit', 'last_log'), forgotten_at: record.at };
+      // An order was for the life that is over: the next of that name must not be ended by it.
+      return { ...without(now, 'last_exit', 'last_log', 'order'), forgotten_at: record.at };
     case 'order':
       // A delete is final, whatever is ordered after it.
       return { ...now, order: { verb: now.order?.verb === 'delete' ? 'delete' : record.verb, at: record.at } };

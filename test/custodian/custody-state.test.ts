@@ -115,6 +115,15 @@ test('evolve keeps a delete, whatever is ordered after it', () => {
   expect(evolve(entry, { kind: 'order_done', agent })?.order).toBeUndefined();
 });
 
+test('evolve lets an order go with the life that it was for: the next of that name is not ended by it', () => {
+  const entry = fold([
+    { kind: 'exit', agent, exit: { generation: 2, code: 0, signal: null, cause: 'operator', at: AT, ran_ms: 1 } },
+    { kind: 'order', agent, verb: 'delete', at: AT },
+    { kind: 'forget', agent, at: AT },
+  ]);
+  expect(entry).toEqual({ fence: 2, forgotten_at: AT });
+});
+
 test('isExpired lets a fence go 30 days after the delete, unless something lives', () => {
   const entry = fold([
     { kind: 'fence', agent, fence: 2 },
