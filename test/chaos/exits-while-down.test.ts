@@ -63,7 +63,7 @@ describe('exits 0, 7 and by a signal', () => {
           await trial.finish();
         }
       },
-      { timeoutMs: 600_000 },
+      { isLong: dead !== 'the daemon', timeoutMs: 600_000 },
     );
   }
 });

@@ -136,7 +136,7 @@ describe('a flood', () => {
       await trial.compare('after the flood');
       await trial.finish();
     },
-    { timeoutMs: 240_000 },
+    { isLong: true, timeoutMs: 240_000 },
   );
 
   chaos(
@@ -171,6 +171,6 @@ describe('a flood', () => {
       await trial.compare('after the loop');
       await trial.finish();
     },
-    { timeoutMs: 900_000 },
+    { isLong: true, timeoutMs: 900_000 },
   );
 });

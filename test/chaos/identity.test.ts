@@ -62,30 +62,34 @@ const CHANGES: Change[] = [
 
 describe('while daemon, custodian and Temporal were dead', () => {
   for (const { what, change, reason } of CHANGES) {
-    chaos(`${what}: nothing foreign is signalled, the agent is started once and not charged`, async (c) => {
-      await using trial = await Trial.make(c);
-      await trial.daemon.start();
-      const id = trial.id('one');
-      const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
-        agent_id: id,
-        command: ['sleep', '36085'],
-      });
-      await killAll(trial);
-      process.kill(body.pid!, 'SIGKILL');
-      await until(() => !isAlive(body.pid!), { what: 'the end of the agent' });
-      tamper(trial, id, await change(trial));
-      await trial.daemon.start();
-      const now = await trial.daemon.untilAgent(
-        id,
-        (a) => a.generation === 2 && a.state === 'running',
-        'running',
-        60_000,
-      );
-      c.check(now.restarts === 0, `it was charged ${now.restarts} restarts`);
-      c.check(now.last_exit?.reason.includes(reason) ?? false, `the exit is told as: ${now.last_exit?.reason}`);
-      await trial.compare(what);
-      await trial.finish();
-    });
+    chaos(
+      `${what}: nothing foreign is signalled, the agent is started once and not charged`,
+      async (c) => {
+        await using trial = await Trial.make(c);
+        await trial.daemon.start();
+        const id = trial.id('one');
+        const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
+          agent_id: id,
+          command: ['sleep', '36085'],
+        });
+        await killAll(trial);
+        process.kill(body.pid!, 'SIGKILL');
+        await until(() => !isAlive(body.pid!), { what: 'the end of the agent' });
+        tamper(trial, id, await change(trial));
+        await trial.daemon.start();
+        const now = await trial.daemon.untilAgent(
+          id,
+          (a) => a.generation === 2 && a.state === 'running',
+          'running',
+          60_000,
+        );
+        c.check(now.restarts === 0, `it was charged ${now.restarts} restarts`);
+        c.check(now.last_exit?.reason.includes(reason) ?? false, `the exit is told as: ${now.last_exit?.reason}`);
+        await trial.compare(what);
+        await trial.finish();
+      },
+      { isLong: change !== bystanderPid },
+    );
   }
 });
 
@@ -122,7 +126,7 @@ describe('an agent that cannot be recognised by its environment', () => {
         await trial.compare('after the stop');
         await trial.finish();
       },
-      { skip, timeoutMs: 180_000 },
+      { isLong: !what.startsWith('cleared'), skip, timeoutMs: 180_000 },
     );
   }
 });

@@ -90,30 +90,43 @@ describe('an operator', () => {
         await trial.compare(what);
         await trial.finish();
       },
-      { timeoutMs: 240_000 },
+      { timeoutMs: 240_000, isLong: what !== 'activity fail' },
     );
   }
 
-  chaos('temporal activity complete of a stop, with nonsense: the stop is still carried out', async (c) => {
-    await using trial = await Trial.make(c);
-    await trial.daemon.start();
-    const id = trial.id('stubborn');
-    const command = ['sh', '-c', 'trap "" TERM; while :; do sleep 1; done'];
-    const { body: before } = await trial.daemon.call<AgentView>('POST', '/agents', { agent_id: id, command });
-    await trial.daemon.call('POST', `/agents/${id}/stop?wait=accepted&grace=5s`);
-    const { temporal } = await trial.daemon.status();
-    const args = ['activity', 'complete', '--workflow-id', `agent/${id}`, '--activity-id', 'stop/1', '--result', '"?"'];
-    await until(
-      () =>
-        run(inject('temporalCli'), [...args, '--address', temporal.address]).then(
-          () => true,
-          () => false,
-        ),
-      { what: 'the stop to be completed by hand' },
-    );
-    await trial.daemon.untilAgent(id, (now) => now.state === 'stopped', 'stopped', WITHIN_MS);
-    c.check(!isAlive(before.pid!), 'its process lives');
-    await trial.compare('after the stop');
-    await trial.finish();
-  });
+  chaos(
+    'temporal activity complete of a stop, with nonsense: the stop is still carried out',
+    async (c) => {
+      await using trial = await Trial.make(c);
+      await trial.daemon.start();
+      const id = trial.id('stubborn');
+      const command = ['sh', '-c', 'trap "" TERM; while :; do sleep 1; done'];
+      const { body: before } = await trial.daemon.call<AgentView>('POST', '/agents', { agent_id: id, command });
+      await trial.daemon.call('POST', `/agents/${id}/stop?wait=accepted&grace=5s`);
+      const { temporal } = await trial.daemon.status();
+      const args = [
+        'activity',
+        'complete',
+        '--workflow-id',
+        `agent/${id}`,
+        '--activity-id',
+        'stop/1',
+        '--result',
+        '"?"',
+      ];
+      await until(
+        () =>
+          run(inject('temporalCli'), [...args, '--address', temporal.address]).then(
+            () => true,
+            () => false,
+          ),
+        { what: 'the stop to be completed by hand' },
+      );
+      await trial.daemon.untilAgent(id, (now) => now.state === 'stopped', 'stopped', WITHIN_MS);
+      c.check(!isAlive(before.pid!), 'its process lives');
+      await trial.compare('after the stop');
+      await trial.finish();
+    },
+    { isLong: true },
+  );
 });

@@ -19,7 +19,7 @@ describe('an ordered stop', () => {
       }
       c.spread('stopped in', took);
     },
-    { timeoutMs: 600_000 },
+    { isLong: true, timeoutMs: 600_000 },
   );
 
   chaos(

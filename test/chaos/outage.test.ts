@@ -34,7 +34,7 @@ describe('Temporal cannot be reached', () => {
       });
       await trial.finish();
     },
-    { timeoutMs: 600_000 },
+    { isLong: true, timeoutMs: 600_000 },
   );
 
   for (const [title, begin] of [
@@ -63,7 +63,7 @@ describe('Temporal cannot be reached', () => {
           await rm(folder, { recursive: true, force: true });
         }
       },
-      { timeoutMs: 600_000 },
+      { isLong: begin !== 'cut', timeoutMs: 600_000 },
     );
   }
 });
@@ -235,7 +235,7 @@ describe('the database of Temporal', () => {
         await trial.compare('after the loss');
         await trial.finish();
       },
-      { timeoutMs: 240_000 },
+      { isLong: title !== 'is gone', timeoutMs: 240_000 },
     );
   }
 });

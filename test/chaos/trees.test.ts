@@ -22,6 +22,8 @@ interface Tree {
   /** How long it takes until it has its final shape. */
   settleMs?: number;
   skip?: string | undefined;
+  /** Part of `npm test`. */
+  isShort?: boolean;
 }
 
 const sh = (script: string) => (tag: string) => ['sh', '-c', script.replaceAll('TAG', tag), tag];
@@ -37,11 +39,13 @@ const TREES: Tree[] = [
     what: 'a double fork',
     command: sh('(setsid sh -c "sleep 36070 0.TAG & sleep 36071 0.TAG" &) ; sleep 36072 0.TAG'),
     count: 3,
+    isShort: true,
   },
   {
     what: 'SIGTERM ignored by all',
     command: sh('trap "" TERM; sleep 36070 0.TAG & while :; do sleep 36071 0.TAG; done'),
     count: 3,
+    isShort: true,
   },
   {
     what: 'SIGTERM ignored in a session of its own',
@@ -58,7 +62,7 @@ const TREES: Tree[] = [
 ];
 
 describe('a stop', () => {
-  for (const { what, command, count, settleMs = 0, skip } of TREES) {
+  for (const { what, command, count, settleMs = 0, skip, isShort = false } of TREES) {
     chaos(
       `of ${what}: no survivor within grace + 2 s`,
       async (c) => {
@@ -78,7 +82,7 @@ describe('a stop', () => {
           await until(() => performance.now() - bornMs >= settleMs, { what: `the shape of ${what}` });
           const stop = trial.daemon.call('POST', `/agents/${id}/stop?grace=${GRACE_MS}ms`);
           const ms = await timed(() => until(() => tagged(tag).length === 0, { what: `the end of ${what}` }));
-          c.check(ms < GRACE_MS + MORE_MS, `lived ${Math.round(ms)} ms after the stop`);
+          c.check(ms < GRACE_MS + c.size(2, 1) * MORE_MS, `lived ${Math.round(ms)} ms after the stop`);
           c.check((await stop).status === 200, 'the stop was not settled');
           took.push(ms);
         }
@@ -86,59 +90,70 @@ describe('a stop', () => {
         await trial.compare('after the stops');
         await trial.finish();
       },
-      { skip },
+      { skip, isLong: !isShort },
     );
   }
 
-  chaos('of an agent that is stopped by SIGSTOP', async (c) => {
-    await using trial = await Trial.make(c);
-    await trial.daemon.start();
-    const id = trial.id('frozen');
-    const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
-      agent_id: id,
-      command: ['sleep', '36073'],
-    });
-    process.kill(body.pid!, 'SIGSTOP');
-    const ms = await timed(() => trial.daemon.call('POST', `/agents/${id}/stop?grace=1s`));
-    c.check(!isAlive(body.pid!) && ms < GRACE_MS + MORE_MS, `lives, or lived ${ms} ms`);
-    c.figure('gone', `${Math.round(ms)} ms`);
-    await trial.finish();
-  });
-
-  for (const victim of ['daemon', 'daemon and custodian']) {
-    chaos(`is finished although ${victim} died in the middle of the grace`, async (c) => {
+  chaos(
+    'of an agent that is stopped by SIGSTOP',
+    async (c) => {
       await using trial = await Trial.make(c);
       await trial.daemon.start();
-      const tag = tagOf(0);
-      const id = trial.id('stubborn');
-      const command = ['sh', '-c', `trap "" TERM; while :; do sleep 36074 0.${tag}; done`, tag];
-      await trial.daemon.call('POST', '/agents', { agent_id: id, command });
-      await until(() => tagged(tag).length === 2, { what: 'the agent' });
-      const stoppedMs = performance.now();
-      await trial.daemon.call('POST', `/agents/${id}/stop?wait=accepted&grace=2s`);
-      const held = await until(
-        async () => (await trial.daemon.custody()).entries.find((one) => one.agent === id)?.live?.stopping,
-        { what: 'the stop in custody' },
-      );
-      c.check(held.cause === 'operator', held.cause);
-      await trial.daemon.signal('SIGKILL');
-      let upMs = 0;
-      if (victim !== 'daemon') {
-        process.kill((await trial.daemon.custody()).pid, 'SIGKILL');
-        await trial.daemon.start();
-        upMs = performance.now() - stoppedMs;
-      }
-      await until(() => tagged(tag).length === 0, { what: 'the end of the agent' });
-      const ms = performance.now() - stoppedMs;
-      c.figure('gone', `${Math.round(ms)} ms after the stop, of which 2000 ms were grace`);
-      // Without a custodian nobody goes on with the stop.
-      c.check(ms >= 1_900 && ms < Math.max(2_000, upMs) + MORE_MS, `gone ${ms} ms after the stop, up at ${upMs}`);
-      if (victim === 'daemon') await trial.daemon.start();
-      const view = await trial.daemon.untilAgent(id, (a) => a.state === 'stopped', 'stopped', 40_000);
-      c.check(view.last_exit?.reason.includes('operator') ?? false, `the exit is told as: ${view.last_exit?.reason}`);
-      await trial.compare('after the stop');
+      const id = trial.id('frozen');
+      const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
+        agent_id: id,
+        command: ['sleep', '36073'],
+      });
+      process.kill(body.pid!, 'SIGSTOP');
+      const ms = await timed(() => trial.daemon.call('POST', `/agents/${id}/stop?grace=1s`));
+      c.check(!isAlive(body.pid!) && ms < GRACE_MS + MORE_MS, `lives, or lived ${ms} ms`);
+      c.figure('gone', `${Math.round(ms)} ms`);
       await trial.finish();
-    });
+    },
+    { isLong: true },
+  );
+
+  for (const victim of ['daemon', 'daemon and custodian']) {
+    chaos(
+      `is finished although ${victim} died in the middle of the grace`,
+      async (c) => {
+        await using trial = await Trial.make(c);
+        await trial.daemon.start();
+        const tag = tagOf(0);
+        const id = trial.id('stubborn');
+        const command = ['sh', '-c', `trap "" TERM; while :; do sleep 36074 0.${tag}; done`, tag];
+        await trial.daemon.call('POST', '/agents', { agent_id: id, command });
+        await until(() => tagged(tag).length === 2, { what: 'the agent' });
+        const stoppedMs = performance.now();
+        await trial.daemon.call('POST', `/agents/${id}/stop?wait=accepted&grace=2s`);
+        const held = await until(
+          async () => (await trial.daemon.custody()).entries.find((one) => one.agent === id)?.live?.stopping,
+          { what: 'the stop in custody' },
+        );
+        c.check(held.cause === 'operator', held.cause);
+        await trial.daemon.signal('SIGKILL');
+        let upMs = 0;
+        if (victim !== 'daemon') {
+          process.kill((await trial.daemon.custody()).pid, 'SIGKILL');
+          await trial.daemon.start();
+          upMs = performance.now() - stoppedMs;
+        }
+        await until(() => tagged(tag).length === 0, { what: 'the end of the agent' });
+        const ms = performance.now() - stoppedMs;
+        c.figure('gone', `${Math.round(ms)} ms after the stop, of which 2000 ms were grace`);
+        // Without a custodian nobody goes on with the stop.
+        c.check(
+          ms >= 1_900 && ms < Math.max(2_000, upMs) + c.size(2, 1) * MORE_MS,
+          `gone ${ms} ms after the stop, up at ${upMs}`,
+        );
+        if (victim === 'daemon') await trial.daemon.start();
+        const view = await trial.daemon.untilAgent(id, (a) => a.state === 'stopped', 'stopped', 40_000);
+        c.check(view.last_exit?.reason.includes('operator') ?? false, `the exit is told as: ${view.last_exit?.reason}`);
+        await trial.compare('after the stop');
+        await trial.finish();
+      },
+      { isLong: victim !== 'daemon' },
+    );
   }
 });
 
@@ -158,7 +173,7 @@ describe('an exit', () => {
     await until(() => !isAlive(body.pid!), { what: 'the exit' });
     const ms = await timed(() => trial.daemon.untilAgent(id, (a) => a.generation === 2 && a.pid !== null, 'replaced'));
     c.figure('replaced', `${Math.round(ms)} ms after the exit (back-off 50 ms)`);
-    c.check(ms < 1_000, `${ms} ms`);
+    c.check(ms < c.size(10_000, 1_000), `${ms} ms`);
     await trial.compare('after the exit');
     await trial.finish();
   });
@@ -190,7 +205,7 @@ describe('an exit', () => {
       c.check(ms < 2_000, `${ms} ms`);
       await trial.compare('after the exit');
     },
-    { skip: hasPython ? undefined : 'no python3' },
+    { isLong: true, skip: hasPython ? undefined : 'no python3' },
   );
 });
 
