@@ -165,6 +165,13 @@ describe('docs/api.md', () => {
     const { status, stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
       encoding: 'utf8',
       timeout: 60_000,
+      // What an agent finds in its environment; the admin's token does for its own.
+      env: {
+        ...process.env,
+        OPENSTARRY_API_URL: url,
+        OPENSTARRY_AGENT_ID: 'c',
+        OPENSTARRY_TOKEN: (await readFile(path.join(daemon.stateDir, 'token'), 'utf8')).trim(),
+      },
     });
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).not.toContain('"error"');

@@ -115,7 +115,7 @@ describe('examples/openstarry', () => {
 
   it('names in its README what is there', async () => {
     const readme = await readFile(path.join(EXAMPLE, 'README.md'), 'utf8');
-    for (const name of ['openstarry-http.yaml', 'SIGUSR1', 'MASTER_TRANSPORT=temporal', WORKER])
+    for (const name of ['openstarry-http.yaml', 'kill -USR1', 'MASTER_TRANSPORT=temporal', WORKER])
       expect(readme).toContain(name);
   });
 });
