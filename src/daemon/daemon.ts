@@ -1,6 +1,7 @@
 /** The composition root: puts the parts together in the order in which they need each other, and takes them apart again. */
 import { Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
@@ -26,6 +27,10 @@ import { openTemporal, type OpenTemporal } from './temporal.ts';
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
 /** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
 const SETTLE_MS = 2_000;
+/** How long a shutdown waits for calls to Temporal that are under way. */
+const LET_GO_MS = 1_000;
+/** How long it waits for a worker: longer than those under way are given, see `SHUTDOWN_FORCE_TIME`. */
+const WORKER_END_MS = 7_000;
 /** For one call to Temporal while the configuration is applied. */
 const CALL_MS = 15_000;
 
@@ -233,16 +238,20 @@ export class Daemon {
 
   private async takeDown(keepAgents: boolean): Promise<void> {
     const { host, workers, reconciler, watch, front, configuration } = this.parts ?? {};
-    await Promise.all([reconciler?.stop(), watch?.stop(), host?.stopWatching()]);
+    // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
+    const letGo = Promise.all([reconciler?.stop(), watch?.stop(), host?.stopWatching()]).then(() => true);
+    const answers = (await atMost(LET_GO_MS, letGo)) === true;
     // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
-    await Promise.all([workers?.host.stop(), workers?.control.stop()]);
+    await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));
     if (!keepAgents) await this.stopAgents(configuration?.current.master ?? this.options.config.master);
     await host?.settle(SETTLE_MS);
-    await workers?.workflows.stop();
+    await atMost(WORKER_END_MS, workers?.workflows.stop());
     host?.close();
     this.abort.abort();
     await front?.close();
-    await this.closeConnections();
+    await this.closeConnections({ answers }).catch((error: unknown) =>
+      this.trouble('A connection cannot be closed', error),
+    );
     await this.endCustody(keepAgents);
   }
 
@@ -258,10 +267,11 @@ export class Daemon {
     await this.parts?.fleet.untilHandled(ending, SETTLE_MS);
   }
 
-  private async closeConnections(): Promise<void> {
+  private async closeConnections({ answers }: { answers: boolean }): Promise<void> {
     const { connection, native, fleet } = this.parts ?? {};
     fleet?.close();
-    await Promise.all([connection?.close(), native?.close(), this.roster?.close()]);
+    // A call that is tried again on a closed connection throws where nobody can catch it.
+    await Promise.all([answers ? connection?.close() : undefined, native?.close(), this.roster?.close()]);
   }
 
   private async endCustody(keepAgents: boolean): Promise<void> {
@@ -283,7 +293,7 @@ export class Daemon {
       const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
       await this.parts?.front.close();
       await Promise.all(Object.values(this.parts?.workers ?? {}).map((worker) => worker.stop()));
-      await this.closeConnections();
+      await this.closeConnections({ answers: true });
       await this.endCustody(runsAgents);
     } catch (error) {
       this.trouble('The start could not be undone', error);
@@ -306,3 +316,6 @@ export class Daemon {
     this.options.log.warn({ err: error }, message);
   }
 }
+
+const atMost = (ms: number, work: Promise<unknown> | undefined): Promise<unknown> =>
+  Promise.race([work, delay(ms, undefined, { ref: false })]);

@@ -20,6 +20,9 @@ const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
+/** How long the process may take to end by itself once everything is down. */
+const LINGER_MS = 2_000;
+
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
 
 /** `openstarry-daemon start`: runs in the foreground until it is told to end. Sets the exit code. */
@@ -46,6 +49,8 @@ export async function main(options: StartOptions): Promise<void> {
   story.close();
   say(end.kind === 'fail-stop' ? `Stopped for good: ${end.reason}` : 'Stopped.');
   process.exitCode = end.kind === 'fail-stop' ? ERRORS.FAIL_STOPPED.exit : 0;
+  // A worker that Temporal has left without an answer keeps the process for ever.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
 function refuseAfterFailStop(stateDir: StateDir, clear: boolean): void {
