@@ -12,7 +12,16 @@ describe('input from Temporal', () => {
   let address = '';
   const temporal = (...args: string[]) => run(inject('temporalCli'), [...args, '--address', address]);
   const signal = (agentId: string, name: string, input: unknown) =>
-    temporal('workflow', 'signal', '--workflow-id', `agent/${agentId}`, '--name', name, '--input', JSON.stringify(input));
+    temporal(
+      'workflow',
+      'signal',
+      '--workflow-id',
+      `agent/${agentId}`,
+      '--name',
+      name,
+      '--input',
+      JSON.stringify(input),
+    );
   const start = (agentId: string, ...inputs: unknown[]) =>
     temporal(
       ...['workflow', 'start', '--type', 'agent', '--task-queue', 'orchestrator', '--workflow-id', `agent/${agentId}`],
