@@ -120,10 +120,12 @@ async function round(c: ChaosCase, trial: Trial, random: () => number, name: str
 async function fence(trial: Trial, agentId: string): Promise<void> {
   const { desired } = (await trial.daemon.agent(agentId))!;
   const verb = desired === 'stopped' ? 'stop' : 'start';
-  await until(async () => (await trial.daemon.call('POST', `/agents/${agentId}/${verb}`)).status === 200, {
-    deadlineMs: 40_000,
-    what: `${verb} of ${agentId} to be accepted`,
-  });
+  const isAccepted = async () => (await trial.daemon.call('POST', `/agents/${agentId}/${verb}`)).status === 200;
+  try {
+    await until(isAccepted, { deadlineMs: 75_000, what: `${verb} of ${agentId} to be carried out` });
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${await trial.describe(agentId)}`, { cause: error });
+  }
   await untilSettled(trial, `the ${verb} of ${agentId}`);
 }
 
