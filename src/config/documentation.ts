@@ -61,7 +61,7 @@ export const SETTINGS: Table = {
   ),
   'temporal.require_signed': row(
     '`false`',
-    'Refuse every start and command that is not signed by the API or this file.',
+    'Refuse every agent and definition that is not signed by the API or this file. Stop, delete and signal need no signature.',
   ),
 };
 

@@ -93,7 +93,8 @@ export async function assemble(base: Base): Promise<Parts> {
     host: hostOrders(base.custody),
     admit: (input) => definitions.admit(input),
     sign: configuration.sign,
-    liveGeneration: (agentId) => fleet.liveGeneration(agentId),
+    // The custodian knows of a process before anybody has written it down, and of its end.
+    liveGeneration: async (agentId) => (await host.custodyOf(agentId)).live?.generation,
     heartbeat: (agentId, said, generation) => host.heartbeat(agentId, said, generation),
     warn: (message, fields) => log.warn(fields, message),
   });

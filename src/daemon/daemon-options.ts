@@ -14,4 +14,8 @@ export interface DaemonOptions {
   say: (line: string) => void;
 }
 
-export type DaemonEnd = { kind: 'stopped' } | { kind: 'fail-stop'; reason: string };
+export type DaemonEnd =
+  | { kind: 'stopped' }
+  | { kind: 'fail-stop'; reason: string }
+  /** Something may be left running. */
+  | { kind: 'failed'; reason: string };

@@ -112,13 +112,21 @@ export class Daemon {
   shutdown(options: { keepAgents: boolean }): void {
     if (this.phases.current === 'shutdown') return;
     this.enter('shutdown');
-    this.takeDown(options.keepAgents)
-      .catch((error: unknown) => this.trouble('The shutdown did not go in order', error))
-      .finally(() => {
-        this.options.stateDir.removeDaemonFile();
-        const reason = this.failStopReason;
-        this.settleEnd(reason === undefined ? { kind: 'stopped' } : { kind: 'fail-stop', reason });
-      });
+    void this.end(options.keepAgents);
+  }
+
+  private async end(keepAgents: boolean): Promise<void> {
+    let trouble: string | undefined;
+    try {
+      await this.takeDown(keepAgents);
+    } catch (error) {
+      this.trouble('The shutdown did not go in order', error);
+      trouble = (error as Error).message;
+    }
+    this.options.stateDir.removeDaemonFile();
+    const reason = this.failStopReason;
+    if (reason !== undefined) this.settleEnd({ kind: 'fail-stop', reason });
+    else this.settleEnd(trouble === undefined ? { kind: 'stopped' } : { kind: 'failed', reason: trouble });
   }
 
   /** Reads the configuration file again. @throws CodedError: then nothing has been changed */
@@ -293,7 +301,9 @@ export class Daemon {
       const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
       await this.parts?.front.close();
       await Promise.all(Object.values(this.parts?.workers ?? {}).map((worker) => worker.stop()));
-      await this.closeConnections({ answers: true });
+      await this.closeConnections({ answers: true }).catch((error: unknown) =>
+        this.trouble('A connection cannot be closed', error),
+      );
       await this.endCustody(runsAgents);
     } catch (error) {
       this.trouble('The start could not be undone', error);

@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load-config.ts';
 import { CodedError, ERRORS } from '../contract/errors.ts';
 import { describeReload } from '../contract/reload-view.ts';
 import { Daemon } from './daemon.ts';
+import type { DaemonEnd } from './daemon-options.ts';
 import { logFile } from './log-file.ts';
 import { banner, Story } from './story.ts';
 import { StateDir } from './state-dir.ts';
@@ -47,10 +48,21 @@ export async function main(options: StartOptions): Promise<void> {
   story.takenOver(await daemon.rows());
   const end = await daemon.ended;
   story.close();
-  say(end.kind === 'fail-stop' ? `Stopped for good: ${end.reason}` : 'Stopped.');
-  process.exitCode = end.kind === 'fail-stop' ? ERRORS.FAIL_STOPPED.exit : 0;
+  say(lastWord(end));
+  process.exitCode = end.kind === 'stopped' ? 0 : ERRORS[end.kind === 'failed' ? 'INTERNAL' : 'FAIL_STOPPED'].exit;
   // A worker that Temporal has left without an answer keeps the process for ever.
   setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+function lastWord(end: DaemonEnd): string {
+  switch (end.kind) {
+    case 'stopped':
+      return 'Stopped.';
+    case 'fail-stop':
+      return `Stopped for good: ${end.reason}`;
+    case 'failed':
+      return `Not everything could be stopped: ${end.reason}. What still runs is taken over by the next start.`;
+  }
 }
 
 function refuseAfterFailStop(stateDir: StateDir, clear: boolean): void {

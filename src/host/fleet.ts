@@ -53,12 +53,6 @@ export class Fleet {
       .map((row) => ({ agent_id: row.agent_id, reason: row.decision.reason }));
   }
 
-  /** Generation of the process that lives now; undefined if none does. */
-  liveGeneration(agentId: string): number | undefined {
-    const process = this.rows.get(agentId)?.process;
-    return process && process.pid !== null ? process.generation : undefined;
-  }
-
   /** Waits until the workflows have dealt with the ends of these incarnations, at most `ms`. */
   async untilHandled(ended: { agent_id: string; generation: number }[], ms: number): Promise<void> {
     const isHandled = ({ agent_id, generation }: { agent_id: string; generation: number }): boolean => {

@@ -9,8 +9,10 @@ export interface TemporalLink {
 const CANCELLED = 1;
 const DEADLINE_EXCEEDED = 4;
 const RESOURCE_EXHAUSTED = 8;
+/** A workflow whose task fails again and again: it answers no command until that is mended. */
+const FAILED_PRECONDITION = 9;
 const UNAVAILABLE = 14;
-const PASSING = new Set([CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE]);
+const PASSING = new Set([CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, UNAVAILABLE]);
 
 /** True if a call failed because Temporal could not be asked, or did not answer in time: later it may succeed. */
 export function isUnreachable(error: unknown): boolean {
