@@ -1,0 +1,19 @@
+/**
+ * A queue is either the mailbox of one agent or a work queue with many consumers. One name tells which:
+ * `@data_worker` is the mailbox of the agent `data_worker`, `analysis` is a work queue.
+ */
+import { AGENT_ID_PATTERN, isAgentId } from '../ids.ts';
+
+export const mailboxOf = (agentId: string): string => `@${agentId}`;
+
+/** The agent whose mailbox it is; undefined for a work queue. */
+export function ownerOf(queue: string): string | undefined {
+  return queue.startsWith('@') ? queue.slice(1) : undefined;
+}
+
+/** Work queues are named like agents. */
+export const QUEUE_NAME_PATTERN = AGENT_ID_PATTERN;
+
+export function isQueueName(value: unknown): value is string {
+  return typeof value === 'string' && isAgentId(value.startsWith('@') ? value.slice(1) : value);
+}
