@@ -16,7 +16,10 @@ import { buildSync } from 'esbuild';
 import type { CustodyEntry, Events, SpawnParams, SpawnResult } from '../../src/custodian/protocol.ts';
 import { connectCustodian, startCustodian } from '../../src/host/custodian-client.ts';
 import type { CustodianClient } from '../../src/host/custodian-client.ts';
+import { isAlive, killIfSame, startTimeOf } from './process.ts';
 import { until } from './wait.ts';
+
+export { isAlive, startTimeOf, stateOf } from './process.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/agents', import.meta.url));
 
@@ -138,7 +141,7 @@ export async function createTestHost({ isStarted = true }: { isStarted?: boolean
     async cleanUp() {
       host.client?.close();
       for (let round = 0; round < 3; round += 1) {
-        for (const [pid, start] of owned) if (isAlive(pid) && startTimeOf(pid) === start) killQuietly(pid);
+        for (const [pid, start] of owned) killIfSame({ pid, start });
         for (const pid of pidsOf(run)) killQuietly(pid);
         owned.clear();
       }
@@ -169,24 +172,4 @@ function killQuietly(pid: number): void {
   } catch {
     // gone
   }
-}
-
-/** A zombie is dead. */
-export function isAlive(pid: number): boolean {
-  const state = stateOf(pid);
-  return state !== undefined && state !== 'Z' && state !== 'X';
-}
-
-export function stateOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[0];
-  } catch {
-    return undefined;
-  }
-}
-
-export function startTimeOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }

@@ -8,9 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { DaemonView } from '../../src/contract/daemon-view.ts';
+import { decodeJournal } from '../../src/custodian/journal-line.ts';
 import type { CustodyEntry } from '../../src/custodian/protocol.ts';
 import { connectCustodian } from '../../src/host/custodian-client.ts';
+import { killIfSame, startTimeOf, type Identity } from './process.ts';
 import { until } from './wait.ts';
+
+export { isAlive } from './process.ts';
 
 const ENTRY = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -154,51 +158,45 @@ export class TestDaemon {
   }
 
   /** What the custodian holds, asked past the daemon. */
-  async custody(): Promise<{ pid: number; entries: CustodyEntry[] }> {
+  async custody(): Promise<Identity & { entries: CustodyEntry[] }> {
     const client = await connectCustodian(this.stateDir, { role: 'observer', version: 'test' });
     try {
-      return { pid: client.hello.pid, entries: (await client.request('list', {})).entries };
+      const { pid } = client.hello;
+      // It answers, so the pid is its own.
+      const { entries } = await client.request('list', {});
+      return { pid, start: startTimeOf(pid), entries };
     } finally {
       client.close();
     }
   }
 
-  /** Kills everything that this daemon ever started, whatever state it is in. */
+  /** Kills everything that this daemon ever started, whatever state it is in, and nothing else. */
   async kill(): Promise<void> {
     if (this.process && this.process.exitCode === null && this.process.signalCode === null)
       await this.signal('SIGKILL');
     const held = await this.custody().catch(() => undefined);
-    if (held) {
-      killQuietly(held.pid);
-      for (const { live } of held.entries) {
-        if (!live) continue;
-        killQuietly(-live.pid);
-        killQuietly(live.pid);
-      }
+    if (!held) return;
+    killIfSame(held);
+    const live = new Set(held.entries.flatMap((entry) => entry.live?.pid ?? []));
+    for (const one of this.recorded()) {
+      if (!live.has(one.pid)) continue;
+      killIfSame(one, { group: true });
+      killIfSame(one);
     }
+  }
+
+  /** Every process that the journal names. */
+  private recorded(): Identity[] {
+    const { records } = decodeJournal(readFileSync(path.join(this.stateDir, 'custody.journal'), 'utf8'));
+    return records.flatMap((record) => {
+      if (record.kind === 'live') return record.live;
+      return record.kind === 'entry' && record.entry.live ? record.entry.live : [];
+    });
   }
 
   /** Leaves nothing of it behind. */
   async end(): Promise<void> {
     await this.kill();
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone already
-  }
-}
-
-/** A zombie is dead: nobody may be there to reap it. */
-export function isAlive(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return !['Z', 'X'].includes(stat.slice(stat.lastIndexOf(')') + 2)[0] ?? '');
-  } catch {
-    return false;
   }
 }
