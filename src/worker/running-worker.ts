@@ -21,7 +21,7 @@ export class RunningWorker {
     this.running = this.loop();
   }
 
-  /** Takes no more tasks and waits for those under way. */
+  /** Takes no more tasks and waits for those under way; also for a worker that is being made. */
   async stop(): Promise<void> {
     this.ending = true;
     if (this.worker.getState() === 'RUNNING') this.worker.shutdown();
@@ -46,6 +46,7 @@ export class RunningWorker {
     while (!this.ending) {
       try {
         this.worker = await this.create();
+        if (this.ending) await discard(this.worker);
         return;
       } catch (error) {
         this.onTrouble('A Temporal worker cannot be made; trying again', error);
@@ -53,4 +54,11 @@ export class RunningWorker {
       }
     }
   }
+}
+
+/** A worker holds its connection until it has run. What it takes in this moment it carries out. */
+async function discard(worker: Worker): Promise<void> {
+  const running = worker.run();
+  worker.shutdown();
+  await running;
 }
