@@ -1,0 +1,33 @@
+/** Reaches people. One notifier is one channel of the configuration. */
+export interface Notifier {
+  /** Name of the channel. */
+  readonly name: string;
+  /**
+   * Resolves when the channel has taken the notice. `delivery_id` is the same in every attempt, and is sent along, so that a
+   * receiver can tell a repetition.
+   * @throws NotifierFailure
+   */
+  send(notice: Notice, signal: AbortSignal): Promise<void>;
+}
+
+export interface Notice {
+  delivery_id: string;
+  severity: 'info' | 'warning' | 'critical';
+  /** One line. */
+  title: string;
+  /** Value, threshold, what was tried, what is needed; plain text of several lines. */
+  text: string;
+  /** For receivers that are programs. */
+  data: unknown;
+}
+
+export class NotifierFailure extends Error {
+  /** False if another attempt cannot succeed, such as after a 404: the next channel is taken. */
+  readonly retryable: boolean;
+
+  constructor(message: string, options: { retryable: boolean; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'NotifierFailure';
+    this.retryable = options.retryable;
+  }
+}
