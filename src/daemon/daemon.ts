@@ -229,8 +229,7 @@ export class Daemon {
   private async syncHost(): Promise<void> {
     const { host, fleet } = this.parts ?? {};
     if (!host || !fleet) return;
-    const { entries } = await this.custody.call('list', {});
-    await host.sync(entries, (agentId) => fleet.get(agentId)?.decision.snapshot.handled ?? 0);
+    await host.sync((agentId) => fleet.get(agentId)?.decision.snapshot.handled ?? 0);
   }
 
   private async failStop(agentId: string, reason: string): Promise<void> {

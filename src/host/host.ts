@@ -37,8 +37,8 @@ export interface HostOptions {
 export class Host {
   private readonly options: HostOptions;
   private readonly watches: Watches;
-  /** The latest generation of each agent that was seen to end. */
-  private readonly lastEnd = new Map<string, number>();
+  /** Whoever waits for an answer of the custodian learns here what has ended meanwhile: an exit overtakes answers. */
+  private readonly listeners = new Set<Map<string, number>>();
   /** Stop activities that wait for the end of `<agent>/<generation>`. */
   private readonly stops = new Map<string, Set<string>>();
   private readonly unsubscribe: () => void;
@@ -74,22 +74,20 @@ export class Host {
 
   async spawn(request: RunRequest, definition: Definition): Promise<void> {
     const params = await this.options.prepare(request, definition);
-    const spawned = await this.options.custody.call('spawn', params);
     const { agent, generation } = params;
-    // The exit may have been told before this line runs; then there is nothing to watch any more.
-    if ((this.lastEnd.get(agent) ?? 0) < generation) {
+    await this.listening(async (hasEnded) => {
+      const spawned = await this.options.custody.call('spawn', params);
+      if (hasEnded(agent, generation)) return;
       const { pid, started_at: startedAt, log_path: logPath, custody } = spawned;
       const incarnation = { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false };
       this.watches.add(agent, incarnation, definition.checks ? { checks: definition.checks } : {});
-    }
+    });
     await this.watches.record(agent);
   }
 
   /** @returns the custody if the incarnation is gone for good; undefined if `activityId` is completed when it is */
   async stop(request: StopRequest, activityId: string): Promise<Custody | undefined> {
-    const id = key(request.agent_id, request.generation);
-    const waiting = this.stops.get(id) ?? new Set();
-    this.stops.set(id, waiting.add(activityId));
+    this.stopsOf(request.agent_id, request.generation).add(activityId);
     this.watches.get(request.agent_id, request.generation)?.stopping();
     const result = await this.options.custody.call('stop', {
       agent: request.agent_id,
@@ -100,7 +98,7 @@ export class Host {
       grace_ms: request.stop.graceMs,
     });
     if (!result.done) return undefined;
-    this.stops.delete(id);
+    this.stops.delete(key(request.agent_id, request.generation));
     return result.custody;
   }
 
@@ -134,7 +132,7 @@ export class Host {
   onExit({ agent, exit, custody }: Events['exit']): void {
     if (isReserved(agent)) return;
     failpoint('daemon.before-ring');
-    this.lastEnd.set(agent, exit.generation);
+    for (const heard of this.listeners) heard.set(agent, exit.generation);
     this.watches.remove(agent, exit.generation);
     void this.ring(agent, exit);
     const id = key(agent, exit.generation);
@@ -147,28 +145,22 @@ export class Host {
    * Brings the host's view in line with the custodian's list: at the daemon's start, and after a custodian's death.
    * Ends that the workflows have not consumed are told to them.
    */
-  async sync(entries: CustodyEntry[], handled: (agentId: string) => number): Promise<void> {
-    const rows = new Map((await this.options.roster.list()).map((row) => [row.agent_id, row]));
-    await Promise.all(
-      entries.map(async ({ agent, custody, live }) => {
-        if (isReserved(agent)) return;
-        if (live) {
-          const { generation, pid, started_at: startedAt, log_path: logPath } = live;
-          const incarnation = { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false };
-          this.watches.add(agent, incarnation, knownOf(rows.get(agent), generation));
-          if (live.stopping) {
-            this.watches.get(agent, generation)?.stopping();
-            this.stops.set(key(agent, generation), new Set([stopActivityId(generation)]));
-          }
-          await this.watches.record(agent);
-          return;
-        }
-        const exit = custody.last_exit;
-        if (!exit) return;
-        this.watches.remove(agent, exit.generation);
-        if (exit.generation > handled(agent)) this.onExit({ agent, exit, custody });
-      }),
-    );
+  sync(handled: (agentId: string) => number): Promise<void> {
+    return this.listening(async (hasEnded) => {
+      const { entries } = await this.options.custody.call('list', {});
+      const rows = new Map((await this.options.roster.list()).map((row) => [row.agent_id, row]));
+      await Promise.all(
+        entries.map(async (entry) => {
+          const { agent, custody, live } = entry;
+          const exit = custody.last_exit;
+          if (isReserved(agent)) return;
+          if (live && !hasEnded(agent, live.generation)) return this.takeOver(entry, live, rows.get(agent));
+          if (live || !exit || hasEnded(agent, exit.generation)) return;
+          this.watches.remove(agent, exit.generation);
+          if (exit.generation > handled(agent)) this.onExit({ agent, exit, custody });
+        }),
+      );
+    });
   }
 
   /** Waits until what has ended is told, at most `ms`. */
@@ -179,6 +171,41 @@ export class Host {
   close(): void {
     this.unsubscribe();
     void this.watches.stop();
+  }
+
+  private stopsOf(agentId: string, generation: number): Set<string> {
+    const id = key(agentId, generation);
+    const waiting = this.stops.get(id) ?? new Set();
+    this.stops.set(id, waiting);
+    return waiting;
+  }
+
+  private async takeOver(
+    { agent, custody }: CustodyEntry,
+    live: NonNullable<CustodyEntry['live']>,
+    row: RosterRow | undefined,
+  ): Promise<void> {
+    const { generation, pid, started_at: startedAt, log_path: logPath } = live;
+    const incarnation = { generation, pid, startedAt, logPath, paused: custody.live?.paused ?? false };
+    this.watches.add(agent, incarnation, knownOf(row, generation));
+    if (live.stopping) {
+      this.watches.get(agent, generation)?.stopping();
+      this.stopsOf(agent, generation).add(stopActivityId(generation));
+    }
+    await this.watches.record(agent);
+  }
+
+  /** `hasEnded` tells whether this generation, or a later one, was told to have ended since. */
+  private async listening(
+    ask: (hasEnded: (agentId: string, generation: number) => boolean) => Promise<void>,
+  ): Promise<void> {
+    const heard = new Map<string, number>();
+    this.listeners.add(heard);
+    try {
+      await ask((agentId, generation) => (heard.get(agentId) ?? 0) >= generation);
+    } finally {
+      this.listeners.delete(heard);
+    }
   }
 
   private async ring(agent: string, exit: ExitRecord): Promise<void> {
