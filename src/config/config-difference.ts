@@ -37,6 +37,7 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
       given.faultDomains[name],
     ]),
     ['defaults.stop', known.defaults.stop, given.defaults.stop],
+    ['logs.min_free', known.logs.minFreeBytes, given.logs.minFreeBytes],
     ['temporal.require_signed', known.temporal.requireSigned, given.temporal.requireSigned],
   ];
   const later: typeof now = [

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../domain/fault-domains.ts';
 import { agentId, backoff, domainName, duration, restart, stop, successExitCodes } from '../schema/fields.ts';
 import { strict, textOf } from '../schema/problem.ts';
+import { size } from '../schema/size-field.ts';
 
 /** A reference such as `${PORT:-5050}` expands to a text: digits are taken for the number that they are. */
 const numeric = <T extends z.ZodType>(inner: T) =>
@@ -70,6 +71,7 @@ export const configSchema = strict({
     stop: stop.exactOptional(),
   }).exactOptional(),
   agents: z.record(agentId, agentFields).exactOptional(),
+  logs: strict({ min_free: size.exactOptional() }).exactOptional(),
   ports: strict({ api: port, health: port, metrics: port, temporal: port, ui: port }).exactOptional(),
   temporal: strict({
     address: address.exactOptional(),

@@ -18,6 +18,8 @@ export interface LoadedConfig {
   defaults: { stop: StopPolicy };
   /** Unsigned, with `origin: file <path>`; the master first, then in the order of the file. */
   agents: AgentInput[];
+  /** Below so much free space on their disk logs are cut; null is the custodian's standard. */
+  logs: { minFreeBytes: number | null };
   ports: Ports;
   temporal: TemporalSettings;
 }

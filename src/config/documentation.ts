@@ -44,6 +44,10 @@ export const SETTINGS: Table = {
     'The first signal of a stop, and how long after it SIGKILL follows for what is left of the process tree.',
   ),
   agents: row('none', 'Agents by id, see [below](#agents).'),
+  'logs.min_free': row(
+    '`100MiB`; a twentieth of a disk under 2 GiB',
+    'With less free space on the disk of the state directory, old logs are removed, then the largest is cut. `0B`: never.',
+  ),
   'ports.api': row('`5050`', 'The API. 0 takes any free port, for this and the others.'),
   'ports.health': row('`8000`', '`/healthz`.'),
   'ports.metrics': row('`8001`', '`/metrics`.'),

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
+import { parseBytes } from '../domain/size.ts';
 import { DEFAULT_STOP } from '../domain/stop-policy.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
 import { nearest } from '../schema/nearest.ts';
@@ -53,6 +54,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
     faultDomains,
     defaults: { stop: stopPolicyOf(DEFAULT_STOP, settings.defaults ?? null) },
     agents,
+    logs: { minFreeBytes: settings.logs?.min_free === undefined ? null : parseBytes(settings.logs.min_free) },
     ports: portsOf(source, settings),
     temporal: temporalSettingsOf(source, settings, env),
   };

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { ExitCause } from '../domain/custody.ts';
 import type { Context, EmitEvent } from './context.ts';
 import { custodyOf } from './custody-state.ts';
@@ -10,11 +11,12 @@ import type { Journal } from './journal.ts';
 import { pruneLogs } from './log-files.ts';
 import { createLogRotation } from './log-rotation.ts';
 import type { LogFile } from './log-rotation.ts';
+import { createLogSpace } from './log-space.ts';
 import { messageOf } from './logger.ts';
 import type { Logger } from './logger.ts';
 import type { ProcessTable } from './process-table.ts';
 import { isReserved } from './protocol.ts';
-import type { CustodyEntry, Methods, ProcessParams, SpawnParams, StopParams } from './protocol.ts';
+import type { CustodyEntry, Methods, ProcessParams, SettingsParams, SpawnParams, StopParams } from './protocol.ts';
 import { recover } from './recovery.ts';
 import { Refusal } from './refusal.ts';
 import { createShutdown } from './shutdown.ts';
@@ -50,6 +52,7 @@ export interface Custodian {
   trees(agents?: string[]): Answer<'trees'>;
   list(): CustodyEntry[];
   custody(agent: string): Answer<'custody'>;
+  settings(params: SettingsParams): Answer<'settings'>;
   forget(agent: string): Answer<'forget'>;
   order(agent: string, verb: 'stop' | 'delete'): Answer<'order'>;
   orders(): Answer<'orders'>;
@@ -81,7 +84,8 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog }:
   });
   const stuck = createStuck(tree, emit, log);
   const context: Context = { stateDir, log, table, journal, tree, signaller, stuck, emit, incarnations };
-  const rotation = createLogRotation(log);
+  const logSpace = createLogSpace(join(stateDir, 'logs'), log);
+  const rotation = createLogRotation(log, logSpace);
   if (ownLog) rotation.watch(ownLog);
   const exits = createExits(context);
   const stops = createStopLadder(context);
@@ -237,6 +241,11 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog }:
       });
     },
     custody: custodyFor,
+
+    settings({ logs }) {
+      logSpace.setMinFree(logs.min_free_bytes);
+      return {};
+    },
 
     async forget(agent) {
       if (incarnations.has(agent))

@@ -14,6 +14,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { cutLog } from './log-space.ts';
+import type { LogSpace } from './log-space.ts';
 import { errnoOf } from './logger.ts';
 import type { Logger } from './logger.ts';
 
@@ -52,7 +54,7 @@ interface Watched extends LogFile {
   isRotating: boolean;
 }
 
-export function createLogRotation(log: Logger): LogRotation {
+export function createLogRotation(log: Logger, space: LogSpace): LogRotation {
   const files = new Map<string, Watched>();
   let timer: NodeJS.Timeout | undefined;
   let ticks = 0;
@@ -73,7 +75,7 @@ export function createLogRotation(log: Logger): LogRotation {
       .catch((error: unknown) => {
         log.warn('Cannot rotate a log', { path: file.path, errno: errnoOf(error) });
         // On a full disk the copy is what there is no room for. Without the cut the file would fill it for ever.
-        if (errnoOf(error) === 'ENOSPC') cut(file, log);
+        if (errnoOf(error) === 'ENOSPC') cutLog(file.path, log);
       })
       .finally(() => {
         file.isRotating = false;
@@ -89,6 +91,7 @@ export function createLogRotation(log: Logger): LogRotation {
       if (isColdRound || file.isHot) check(file);
       hot ||= file.isHot;
     }
+    if (space.look((path) => files.get(path)?.isRotating === true)) hot = true;
     // Between cold rounds there is nothing to wake up for unless a file is hot.
     if (!hot) ticks = 0;
     timer = files.size === 0 ? undefined : setTimeout(tick, hot ? TICK_MS : TICK_MS * COLD_TICKS);
@@ -112,7 +115,7 @@ export function createLogRotation(log: Logger): LogRotation {
 /** Moves what a log holds to `<path>.1` and the older ones one further; exported for its tests. */
 export async function rotate({ path, max_bytes: maxBytes, keep }: LogFile, log: Logger): Promise<void> {
   if (keep < 1) {
-    cut({ path }, log);
+    cutLog(path, log);
     return;
   }
   const part = `${path}.part`;
@@ -191,21 +194,6 @@ export function trimLog({ path, max_bytes: maxBytes }: LogFile, log: Logger): vo
 }
 
 const cutNote = (bytes: number) => `[custodian: ${bytes} bytes of this log were cut here]\n`;
-
-function cut({ path }: Pick<LogFile, 'path'>, log: Logger): void {
-  try {
-    const fd = openSync(path, O_RDWR | O_NOFOLLOW);
-    try {
-      const lostBytes = fstatSync(fd).size;
-      ftruncateSync(fd, 0);
-      log.warn('Cut a log', { path, lost_bytes: lostBytes });
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    log.warn('Cannot cut a log', { path, errno: errnoOf(error) });
-  }
-}
 
 function removeQuietly(path: string): void {
   try {

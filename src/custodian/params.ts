@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { isAgentName } from './journal-line.ts';
-import type { HelloParams, Methods, ShutdownParams, SpawnParams, StopParams } from './protocol.ts';
+import type { HelloParams, Methods, SettingsParams, ShutdownParams, SpawnParams, StopParams } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { isSignalName } from './signals.ts';
 
@@ -108,6 +108,11 @@ function helloParams(params: Fields): HelloParams {
   };
 }
 
+function settingsParams(params: Fields): SettingsParams {
+  const { min_free_bytes: bytes } = object('logs', params['logs']);
+  return { logs: { min_free_bytes: bytes === null ? null : count('logs.min_free_bytes', bytes) } };
+}
+
 const nothing = () => ({});
 const onlyAgent = (params: Fields) => ({ agent: agentName(params['agent']) });
 
@@ -141,6 +146,7 @@ const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
     ...onlyAgent(params),
     ...(params['at'] === undefined ? {} : { at: text('at', params['at']) }),
   }),
+  settings: settingsParams,
   shutdown: shutdownParams,
   keep: ({ spawn }) => ({
     spawn: spawn === null ? null : spawnParams({ ...object('spawn', spawn), agent: '_daemon', generation: 1 }),

@@ -103,6 +103,11 @@ export interface Order {
   at: string;
 }
 
+export interface SettingsParams {
+  /** Below so much free space on their disk logs are cut; null stands for 100 MiB, or a twentieth of a smaller disk. */
+  logs: { min_free_bytes: number | null };
+}
+
 export interface ShutdownParams {
   /** Agents to stop, one group after the other; what is in no group is stopped with the last. */
   waves: string[][];
@@ -151,6 +156,8 @@ export interface Methods {
   order_done: [{ agent: string; at?: string }, Record<string, never>];
   /** Refuses spawns from now on, stops all but reserved children, answers when nothing of them lives. */
   shutdown: [ShutdownParams, { stopped: string[] }];
+  /** In memory only, so it is said after every connection. */
+  settings: [SettingsParams, Record<string, never>];
   /**
    * For a daemon that is itself a child (`_daemon`): how to start it again when it ends by itself with anything but 0 or
    * 78; null takes that back. Kept in memory only, so it is said after every connection.

@@ -67,6 +67,7 @@ export function createRequests({ custodian, keeper, about, daemon, end }: Reques
     order: ({ agent, verb }) => custodian.order(agent, verb),
     orders: () => custodian.orders(),
     order_done: ({ agent, at }) => custodian.orderDone(agent, at),
+    settings: (params) => custodian.settings(params),
     async shutdown(params) {
       return { stopped: await custodian.shutdown.run(params) };
     },

@@ -23,6 +23,8 @@ export interface ConfigurationOptions {
   /** Whether this file may take over the agents of another one. */
   switchConfig: boolean;
   log: Logger;
+  /** Told of each configuration that counts from now on. */
+  onUse: (config: LoadedConfig) => void;
 }
 
 /** The configuration that counts, and how it becomes another one while the daemon runs. */
@@ -72,7 +74,7 @@ export class Configuration {
   }
 
   private async reloadNow(dryRun: boolean): Promise<ReloadView> {
-    const { env, key, roster, log } = this.options;
+    const { env, key, roster, log, onUse } = this.options;
     if (this.changes === undefined)
       throw new CodedError('NOT_READY', 'The configuration is still being applied for the first time');
     return reload({
@@ -84,6 +86,7 @@ export class Configuration {
         this.config = config;
         this.designLayer.use(config.designLayer);
         this.definitions.use(this.settingsOf(config));
+        onUse(config);
       },
       roster,
       changes: this.changes,

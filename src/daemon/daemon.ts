@@ -16,6 +16,7 @@ import { loadKeys, type Keys } from '../trust/keys.ts';
 import { signInput } from '../trust/signature.ts';
 import { tellKeeper } from './background.ts';
 import { Configuration } from './configuration.ts';
+import { tellSettings } from './custodian-settings.ts';
 import type { DaemonEnd, DaemonOptions } from './daemon-options.ts';
 import { assemble } from './assemble.ts';
 import { assertPortFree } from './free-port.ts';
@@ -66,6 +67,7 @@ export class Daemon {
         await this.temporal?.embedded?.check();
         await this.syncHost();
         await tellKeeper(this.custody, this.phases.current);
+        await tellSettings(this.custody, this.parts?.configuration.current ?? options.config);
       },
       onTrouble: (message, error) => options.log.warn({ err: error }, message),
     });
@@ -97,6 +99,7 @@ export class Daemon {
   /** @throws CodedError; then nothing runs that did not run before */
   async start(options: { onFleet: (roster: Roster, logs: LogSource) => void }): Promise<void> {
     await this.custody.open();
+    await tellSettings(this.custody, this.options.config);
     this.enter('start');
     try {
       await this.startParts(options.onFleet);
@@ -216,6 +219,7 @@ export class Daemon {
       sign: (input) => signInput(input, key),
       templateCache: stateDir.file('templates'),
       log,
+      onUse: (used) => void tellSettings(this.custody, used),
     });
   }
 

@@ -1,9 +1,9 @@
 /** `health` and `limits` of an agent, as they are written. */
 import { z } from 'zod';
 import { parsePercent, PERCENT_FORM } from '../domain/percent.ts';
-import { parseBytes, SIZE_FORM } from '../domain/size.ts';
 import { duration } from './duration-field.ts';
 import { strict } from './problem.ts';
+import { size } from './size-field.ts';
 
 const TCP_FORM = 'a port, or host:port in quotes, such as 9000 or "127.0.0.1:9000"';
 
@@ -55,7 +55,7 @@ export const health = strict({
 });
 
 export const limits = strict({
-  memory: z.string(SIZE_FORM).refine(reads(parseBytes), SIZE_FORM).exactOptional(),
+  memory: size.exactOptional(),
   cpu: z.string(PERCENT_FORM).refine(reads(parsePercent), PERCENT_FORM).exactOptional(),
   for: duration.exactOptional(),
   action: z.enum(['notify', 'restart', 'stop', 'kill']).exactOptional(),

@@ -39,6 +39,7 @@ describe('differingSettings', () => {
     faultDomains: { ...BUILT_IN_FAULT_DOMAINS },
     defaults: { stop: DEFAULT_STOP },
     agents: [],
+    logs: { minFreeBytes: null },
     ports: DEFAULT_PORTS,
     temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
   };
@@ -52,12 +53,14 @@ describe('differingSettings', () => {
       ...config,
       designLayer: { kind: 'service', url: 'http://127.0.0.1', token: null },
       faultDomains: { ...BUILT_IN_FAULT_DOMAINS, mine: BUILT_IN_FAULT_DOMAINS.data },
+      logs: { minFreeBytes: 0 },
       ports: { ...DEFAULT_PORTS, api: 6000 },
       temporal: { ...config.temporal, namespace: 'n', requireSigned: true },
     };
     expect(differingSettings(config, given)).toEqual([
       { setting: 'design_layer', takes_effect: 'now' },
       { setting: 'fault_domains.mine', takes_effect: 'now' },
+      { setting: 'logs.min_free', takes_effect: 'now' },
       { setting: 'temporal.require_signed', takes_effect: 'now' },
       { setting: 'ports.api', takes_effect: 'at the next start' },
       { setting: 'temporal.namespace', takes_effect: 'at the next start' },

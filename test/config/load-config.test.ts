@@ -46,6 +46,7 @@ agents:
     fault_domain: collectors
   reporter:
     template_id: Reporter_v1
+logs: { min_free: 1GiB }
 ports: { api: 5051, health: 8000, metrics: 8001, temporal: 7233, ui: 0 }
 `;
 
@@ -71,6 +72,7 @@ describe('loadConfig', () => {
         },
         { agent_id: 'reporter', template_id: 'Reporter_v1', origin },
       ],
+      logs: { minFreeBytes: 2 ** 30 },
       ports: { api: 5051, health: 8000, metrics: 8001, temporal: 7233, ui: 0 },
       temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
     });
@@ -94,6 +96,7 @@ describe('loadConfig', () => {
       faultDomains: BUILT_IN_FAULT_DOMAINS,
       defaults: { stop: DEFAULT_STOP },
       agents: [],
+      logs: { minFreeBytes: null },
       ports: DEFAULT_PORTS,
       temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
     });
@@ -181,6 +184,7 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
     ['another version', 'version: 2', ':1:10: version is 2 (number); expected 1'],
     ['a mistyped setting', 'prots: { api: 1 }', ':1:8: prots is not a known field; did you mean "ports"?'],
     ['a mistyped setting inside', 'ports:\n  apii: 1', ':2:9: ports.apii is not a known field; did you mean "api"?'],
+    ['a size without a unit', 'logs: { min_free: 100 }', 'logs.min_free is 100 (number); expected a number with B, kB'],
     ['a port out of range', 'ports: { api: 70000 }', 'ports.api is 70000 (number); expected at most 65535'],
     [
       'two ports that are the same',

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { ReloadView } from '../../src/contract/reload-view.ts';
@@ -117,6 +117,16 @@ describe('reload', () => {
     expect(stdout).toContain('- second is deleted');
     expect(stdout).toContain('ports.ui takes effect at the next start');
   });
+
+  it('tells the custodian what concerns it', async () => {
+    const log = path.join(daemon.stateDir, 'custodian.log');
+    await daemon.configure({ agents: { stays: sleeper() }, logs: { min_free: '1000TiB' } });
+    expect((await reload()).body.settings).toContainEqual({ setting: 'logs.min_free', takes_effect: 'now' });
+    const asked = 'less than 1000 TiB of its disk were free';
+    await until(async () => (await readFile(log, 'utf8')).includes(asked), { what: 'a word about the disk' });
+    await daemon.configure({ agents: { stays: sleeper() } });
+    await reload();
+  }, 30_000);
 
   it('another file is refused at the start, and takes over with --switch-config', async () => {
     await daemon.configure({ agents: { stays: sleeper(), second: sleeper() } });
