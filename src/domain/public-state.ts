@@ -24,6 +24,8 @@ export function publicState(phase: Phase, generation: number, process: Liveness 
   }
 }
 
+export type PublicStateName = ReturnType<typeof publicState>;
+
 /** `agent_state{agent}`: 1 while the process lives, stands not still and, where readiness is declared, is ready; else 0. */
 export function isUp(process: Liveness | null): boolean {
   return process !== null && process.pid !== null && process.ready && !process.paused;

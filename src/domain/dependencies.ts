@@ -1,0 +1,84 @@
+/** What an agent waits for before it is started, and in which order agents are stopped. */
+import type { PublicStateName } from './public-state.ts';
+
+/**
+ * `started`: it has a process. `ready`: that process is ready (without a readiness check it is at once). `completed`: it has
+ * ended as a success. The words of Docker Compose, but for their prefixes.
+ */
+export const DEPENDENCY_CONDITIONS = ['started', 'ready', 'completed'] as const;
+export type DependencyCondition = (typeof DEPENDENCY_CONDITIONS)[number];
+
+/** By the agent that is depended on. */
+export type Dependencies = Readonly<Record<string, DependencyCondition>>;
+
+const MET_BY: Record<DependencyCondition, readonly PublicStateName[]> = {
+  started: ['running', 'unready', 'paused', 'completed'],
+  ready: ['running', 'completed'],
+  completed: ['completed'],
+};
+
+/** What is still waited for: agent and condition, in the order of their names. */
+export function unmet(
+  dependencies: Dependencies,
+  stateOf: (agentId: string) => PublicStateName | undefined,
+): [agentId: string, condition: DependencyCondition][] {
+  return Object.entries(dependencies)
+    .filter(([agentId, condition]) => {
+      const state = stateOf(agentId);
+      return state === undefined || !MET_BY[condition].includes(state);
+    })
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** A sentence, such as `waiting for message_store to be ready (it is backoff) and config to be started (it does not exist)`. */
+export function describeWaiting(
+  waitingFor: readonly [agentId: string, condition: DependencyCondition][],
+  stateOf: (agentId: string) => PublicStateName | undefined,
+): string {
+  const each = waitingFor.map(([agentId, condition]) => {
+    const state = stateOf(agentId);
+    return `${agentId} to be ${condition} (it ${state === undefined ? 'does not exist' : `is ${state}`})`;
+  });
+  return `waiting for ${each.join(' and ')}`;
+}
+
+/**
+ * Groups agents for a stop: those of one wave are stopped together, and nobody is stopped before all that depend on him are
+ * gone. Agents of a cycle come in the last wave, together.
+ */
+export function stopWaves(
+  agentIds: readonly string[],
+  dependenciesOf: (agentId: string) => readonly string[],
+): string[][] {
+  const waves: string[][] = [];
+  let left = new Set(agentIds);
+  while (left.size > 0) {
+    const needed = new Set([...left].flatMap((agentId) => dependenciesOf(agentId)));
+    const free = [...left].filter((agentId) => !needed.has(agentId));
+    const wave = free.length > 0 ? free : [...left];
+    waves.push(wave.toSorted());
+    left = new Set([...left].filter((agentId) => !wave.includes(agentId)));
+  }
+  return waves;
+}
+
+/** A cycle, as the ids along it with the first one again at the end; undefined if there is none. */
+export function dependencyCycle(dependenciesOf: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (agentId: string, path: readonly string[]): string[] | undefined => {
+    const start = path.indexOf(agentId);
+    if (start >= 0) return [...path.slice(start), agentId];
+    if (done.has(agentId)) return undefined;
+    for (const next of dependenciesOf.get(agentId) ?? []) {
+      const cycle = visit(next, [...path, agentId]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(agentId);
+    return undefined;
+  };
+  for (const agentId of dependenciesOf.keys()) {
+    const cycle = visit(agentId, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}

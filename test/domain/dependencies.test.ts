@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { dependencyCycle, describeWaiting, stopWaves, unmet } from '../../src/domain/dependencies.ts';
+import type { PublicStateName } from '../../src/domain/public-state.ts';
+
+const states =
+  (known: Record<string, PublicStateName>) =>
+  (agentId: string): PublicStateName | undefined =>
+    known[agentId];
+
+describe('unmet', () => {
+  it.each([
+    [
+      'started',
+      ['running', 'unready', 'paused', 'completed'],
+      ['pending', 'starting', 'backoff', 'stopped', 'disabled'],
+    ],
+    ['ready', ['running', 'completed'], ['unready', 'starting', 'paused', 'stopping']],
+    ['completed', ['completed'], ['running', 'stopped', 'disabled']],
+  ] as const)('%s is met by %j and not by %j', (condition, met, notMet) => {
+    for (const state of met) expect(unmet({ a: condition }, states({ a: state }))).toEqual([]);
+    for (const state of notMet) expect(unmet({ a: condition }, states({ a: state }))).toEqual([['a', condition]]);
+  });
+
+  it('waits for what does not exist, and names all in order', () => {
+    expect(unmet({ b: 'ready', a: 'started' }, states({}))).toEqual([
+      ['a', 'started'],
+      ['b', 'ready'],
+    ]);
+  });
+});
+
+describe('describeWaiting', () => {
+  it('says for whom, and how they stand', () => {
+    const text = describeWaiting(
+      [
+        ['store', 'ready'],
+        ['x', 'started'],
+      ],
+      states({ store: 'backoff' }),
+    );
+    expect(text).toBe('waiting for store to be ready (it is backoff) and x to be started (it does not exist)');
+  });
+});
+
+describe('stopWaves', () => {
+  const needs: Record<string, string[]> = { web: ['api'], api: ['db', 'cache'], job: ['db'], db: [], cache: ['gone'] };
+  const of = (agentId: string): string[] => needs[agentId] ?? [];
+
+  it('stops dependents before what they depend on', () => {
+    expect(stopWaves(['db', 'cache', 'api', 'web', 'job'], of)).toEqual([['job', 'web'], ['api'], ['cache', 'db']]);
+  });
+
+  it('looks only at those that are to be stopped', () => {
+    expect(stopWaves(['db', 'web'], of)).toEqual([['db', 'web']]);
+    expect(stopWaves([], of)).toEqual([]);
+  });
+
+  it('stops a cycle together', () => {
+    const round: Record<string, string[]> = { a: ['b'], b: ['a'], c: ['a'] };
+    expect(stopWaves(['a', 'b', 'c'], (id) => round[id] ?? [])).toEqual([['c'], ['a', 'b']]);
+  });
+});
+
+describe('dependencyCycle', () => {
+  it('finds one, and none where there is none', () => {
+    expect(
+      dependencyCycle(
+        new Map([
+          ['a', ['b']],
+          ['b', ['c']],
+          ['c', ['b']],
+        ]),
+      ),
+    ).toEqual(['b', 'c', 'b']);
+    expect(dependencyCycle(new Map([['a', ['a']]]))).toEqual(['a', 'a']);
+    expect(
+      dependencyCycle(
+        new Map([
+          ['a', ['b', 'c']],
+          ['b', ['c']],
+          ['c', []],
+        ]),
+      ),
+    ).toBeUndefined();
+  });
+});
