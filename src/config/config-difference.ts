@@ -46,6 +46,8 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
       known.ports[name],
       given.ports[name],
     ]),
+    ['plugins.bus', known.plugins.bus, given.plugins.bus],
+    ['plugins.state', known.plugins.state, given.plugins.state],
     ['temporal.address', known.temporal.address, given.temporal.address],
     ['temporal.namespace', known.temporal.namespace, given.temporal.namespace],
     ['temporal.tls', known.temporal.tls, given.temporal.tls],

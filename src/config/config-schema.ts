@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../domain/fault-domains.ts';
 import { agentId, backoff, domainName, duration, restart, stop, successExitCodes } from '../schema/fields.ts';
 import { strict, textOf } from '../schema/problem.ts';
+import { plugin } from './plugin-settings.ts';
 import { size } from '../schema/size-field.ts';
 
 /** A reference such as `${PORT:-5050}` expands to a text: digits are taken for the number that they are. */
@@ -72,6 +73,7 @@ export const configSchema = strict({
   }).exactOptional(),
   agents: z.record(agentId, agentFields).exactOptional(),
   logs: strict({ min_free: size.exactOptional() }).exactOptional(),
+  plugins: strict({ bus: plugin.exactOptional(), state: plugin.exactOptional() }).exactOptional(),
   ports: strict({ api: port, health: port, metrics: port, temporal: port, ui: port }).exactOptional(),
   temporal: strict({
     address: address.exactOptional(),
@@ -84,4 +86,4 @@ export const configSchema = strict({
 export type ConfigFile = z.infer<typeof configSchema>;
 
 /** Settings that later versions will know. */
-export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['schedule', 'plugins', 'escalation']);
+export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['schedule', 'escalation']);

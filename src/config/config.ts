@@ -20,6 +20,7 @@ export interface LoadedConfig {
   agents: AgentInput[];
   /** Below so much free space on their disk logs are cut; null is the custodian's standard. */
   logs: { minFreeBytes: number | null };
+  plugins: InfrastructureSettings;
   ports: Ports;
   temporal: TemporalSettings;
 }
@@ -28,6 +29,19 @@ export interface LoadedConfig {
 export type DesignLayerSettings =
   | { kind: 'folder'; path: string }
   | { kind: 'service'; url: string; token: string | null };
+
+/** Which plugin keeps messages and topics, and which one agents' state. */
+export interface InfrastructureSettings {
+  bus: PluginSettings;
+  state: PluginSettings;
+}
+
+export interface PluginSettings {
+  /** `sqlite` or `redis`, which are built in, or a package or path, found from the folder of the file. */
+  use: string;
+  /** What else the file says there, references to the environment resolved: it may hold secrets. */
+  settings: Record<string, unknown>;
+}
 
 /** TCP ports on loopback; 0 takes any that is free. */
 export interface Ports {

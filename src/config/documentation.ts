@@ -48,6 +48,11 @@ export const SETTINGS: Table = {
     '`100MiB`; a twentieth of a disk under 2 GiB',
     'With less free space on the disk of the state directory, old logs are removed, then the largest is cut. `0B`: never.',
   ),
+  'plugins.bus.use': row(
+    '`sqlite`',
+    'What keeps messages and topics: `sqlite` (in the state directory), `redis`, or the name or path of a plugin, see [below](#plugins).',
+  ),
+  'plugins.state.use': row('`sqlite`', "The same for agents' state."),
   'ports.api': row('`5050`', 'The API. 0 takes any free port, for this and the others.'),
   'ports.health': row('`8000`', '`/healthz`.'),
   'ports.metrics': row('`8001`', '`/metrics`.'),
@@ -91,6 +96,10 @@ export const AGENT_FIELDS: Table = {
   reset_after: row("the fault domain's", 'A run of at least this length is stable.'),
   stop: row('`defaults.stop`', '`signal` and `grace`.'),
   health: row('none', '`startup`, `readiness` and `liveness`, see [Health](#health).'),
+  depends_on: row(
+    'none',
+    'Agents that must be there first, and that are stopped after it: a list, or `{ message_store: ready }` with `started`, `ready` or `completed`. A restart after a failure does not wait again.',
+  ),
   limits: row('none', '`memory`, `cpu`, `for` and `action`, see [Limits](#limits).'),
   may: row('none', '`start`: templates from which the agent may start agents with its own token.'),
 };

@@ -1,13 +1,14 @@
 import path from 'node:path';
 import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
+import { dependencyCycle } from '../domain/dependencies.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
 import { parseBytes } from '../domain/size.ts';
 import { DEFAULT_STOP } from '../domain/stop-policy.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
 import { nearest } from '../schema/nearest.ts';
 import { plainData } from '../schema/plain-data.ts';
-import { restartPolicyOf, stopPolicyOf } from '../schema/policies.ts';
+import { dependenciesOf, restartPolicyOf, stopPolicyOf } from '../schema/policies.ts';
 import { check } from '../schema/problem.ts';
 import { type ConfigFile, configSchema, UNSUPPORTED_SETTINGS } from './config-schema.ts';
 import { type ConfigSource, readConfigSource } from './config-source.ts';
@@ -16,6 +17,7 @@ import { designLayerOf } from './design-layer-settings.ts';
 import { expandSettings } from './expand-settings.ts';
 import { faultDomainsOf } from './fault-domain-settings.ts';
 import type { FoundAgent } from './registry-folder.ts';
+import { pluginsOf } from './plugin-settings.ts';
 import { registryOf } from './registry.ts';
 import { temporalSettingsOf } from './temporal-settings.ts';
 
@@ -34,6 +36,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
   const faultDomains = faultDomainsOf(settings, (where, work) => at(source, where, work));
   const found = await registryOf(source, settings, env);
   const agents = agentsOf(source, settings, found, faultDomains);
+  checkDependencies(source, agents);
   const master = settings.master === undefined ? null : (agents[0] as AgentInput).agent_id;
   const chief = settings.chief ?? master;
   if (chief !== null && !agents.some((agent) => agent.agent_id === chief)) {
@@ -55,6 +58,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
     defaults: { stop: stopPolicyOf(DEFAULT_STOP, settings.defaults ?? null) },
     agents,
     logs: { minFreeBytes: settings.logs?.min_free === undefined ? null : parseBytes(settings.logs.min_free) },
+    plugins: pluginsOf(source, settings, env),
     ports: portsOf(source, settings),
     temporal: temporalSettingsOf(source, settings, env),
   };
@@ -152,6 +156,22 @@ function agentOf(
     at(source, where, () => restartPolicyOf(faultDomains[domain ?? 'default'] as RestartPolicy, input));
   }
   return { ...input, origin: `file ${source.file}` };
+}
+
+/** What a template says of dependencies is not looked at: it may change while the daemon runs. */
+function checkDependencies(source: ConfigSource, agents: readonly AgentInput[]): void {
+  const known = agents.map((agent) => agent.agent_id);
+  const dependenciesById = new Map(agents.map((agent) => [agent.agent_id, Object.keys(dependenciesOf(agent))]));
+  for (const [agentId, dependencies] of dependenciesById) {
+    for (const other of dependencies.filter((id) => !known.includes(id))) {
+      const says = `agents.${agentId}.depends_on names ${JSON.stringify(other)}; expected ${oneOf(other, known)}`;
+      throw source.invalid(['agents', agentId, 'depends_on'], says);
+    }
+  }
+  const cycle = dependencyCycle(dependenciesById);
+  if (cycle === undefined) return;
+  const says = `agents.${cycle[0]}.depends_on goes round: ${cycle.join(' → ')}; none of them could ever start`;
+  throw source.invalid(['agents', cycle[0] as string, 'depends_on'], says);
 }
 
 /** What fails for the setting at this path is told as an error of the file. */

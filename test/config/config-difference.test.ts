@@ -40,6 +40,7 @@ describe('differingSettings', () => {
     defaults: { stop: DEFAULT_STOP },
     agents: [],
     logs: { minFreeBytes: null },
+    plugins: { bus: { use: 'sqlite', settings: {} }, state: { use: 'sqlite', settings: {} } },
     ports: DEFAULT_PORTS,
     temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
   };

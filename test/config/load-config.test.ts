@@ -97,6 +97,7 @@ describe('loadConfig', () => {
       defaults: { stop: DEFAULT_STOP },
       agents: [],
       logs: { minFreeBytes: null },
+      plugins: { bus: { use: 'sqlite', settings: {} }, state: { use: 'sqlite', settings: {} } },
       ports: DEFAULT_PORTS,
       temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
     });
@@ -192,7 +193,17 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'ports.health and ports.api are both 8000; give each its own, or 0',
     ],
     ['a schedule', 'schedule: { a: "* * * * *" }', 'schedule is not supported by this version'],
-    ['plugins', 'plugins: {}', 'plugins is not supported by this version'],
+    [
+      'a plugin as a mere name',
+      'plugins: { bus: redis }',
+      ':1:17: plugins.bus is "redis" (string); expected a mapping',
+    ],
+    ['a plugin without a name', 'plugins: { bus: { url: x } }', 'plugins.bus.use is missing; expected sqlite, redis,'],
+    [
+      'an unknown kind of plugin',
+      'plugins: { buss: { use: x } }',
+      'plugins.buss is not a known field; did you mean "bus"',
+    ],
     ['an escalation', 'escalation: {}', 'escalation is not supported by this version'],
     [
       'a design layer over HTTP',
@@ -348,5 +359,48 @@ describe('design_layer', () => {
     ['{ url: "https://x", token: { from_env: NONE } }', 'names NONE, which is not in the environment'],
   ])('%s is refused', async (yaml, says) => {
     expect(await refused(yaml, { T: 'secret' })).toContain(says);
+  });
+});
+
+describe('plugins', () => {
+  it('are sqlite for what the file does not name, with settings of their own that may come from the environment', async () => {
+    expect((await load('{}')).plugins).toEqual({
+      bus: { use: 'sqlite', settings: {} },
+      state: { use: 'sqlite', settings: {} },
+    });
+    const yaml = `
+plugins:
+  bus:
+    use: redis
+    url: { from_env: REDIS_URL }
+    prefix: "\${TEAM:-all}"
+    tls: { passphrase: { from_env: SECRET }, ports: [1, { from_env: SECRET }] }
+  state: { use: "@acme/state", from_env: kept }`;
+    const { plugins } = await load(yaml, { REDIS_URL: 'redis://:pw@h:1', SECRET: 's' });
+    expect(plugins).toEqual({
+      bus: {
+        use: 'redis',
+        settings: { url: 'redis://:pw@h:1', prefix: 'all', tls: { passphrase: 's', ports: [1, 's'] } },
+      },
+      state: { use: '@acme/state', settings: { from_env: 'kept' } },
+    });
+  });
+
+  it.each(['sqlite', 'a-package', '@acme/bus.js', 'pkg/sub/bus', './bus.mjs', '../x/bus.mjs', '/opt/bus.mjs'])(
+    'may be named %s',
+    async (use) => {
+      expect((await load(`plugins: { bus: { use: "${use}" } }`)).plugins.bus.use).toBe(use);
+    },
+  );
+
+  it.each(['', ' ', 'a b', 'https://x/y', '@acme', '~'])('may not be named "%s"', async (use) => {
+    expect((await errorOf(`plugins: { bus: { use: "${use}" } }`)).message).toContain('expected sqlite, redis');
+  });
+
+  it('need the variables that they name', async () => {
+    const error = await errorOf('plugins: { bus: { use: redis, url: { from_env: NOPE } } }', { NOPE: '' });
+    expect(error.message).toContain(
+      `${file}:1:48: plugins.bus.url.from_env names NOPE, which is not in the environment or`,
+    );
   });
 });
