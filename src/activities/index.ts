@@ -1,7 +1,9 @@
 import type { AdmissionActivities, ControlActivities, HostActivities } from '../contract/activities.ts';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { Definition } from '../contract/definition.ts';
+import type { DependencyWaits } from '../host/dependency-waits.ts';
 import type { Host } from '../host/host.ts';
+import { awaitDependencies } from './await-dependencies.ts';
 import type { Executing } from './executing.ts';
 import { failingClearly } from './failures.ts';
 import { resolveTemplate } from './resolve-template.ts';
@@ -12,6 +14,7 @@ export interface ActivityDeps {
   hostId: string;
   host: Host;
   executing: Executing;
+  waits: DependencyWaits;
   /** Checks shape and signature of an input and puts it together with its template; throws errors of the table. */
   define: (input: AgentInput) => Promise<Definition>;
   /** Shuts the daemon down for good, because of this agent. */
@@ -27,7 +30,10 @@ export function createActivities(deps: ActivityDeps): {
   const { executing } = deps;
   return {
     admission: { resolveTemplate: executing.track(failingClearly((request) => resolveTemplate(deps, request))) },
-    host: { runProcess: executing.track(failingClearly((request) => runProcess(deps, request))) },
+    host: {
+      runProcess: executing.track(failingClearly((request) => runProcess(deps, request))),
+      awaitDependencies: failingClearly((request) => awaitDependencies(deps, request)),
+    },
     control: {
       stopProcess: executing.track(failingClearly((request) => stopProcess(deps, request))),
       pauseProcess: failingClearly((request) => pauseProcess(deps, request)),

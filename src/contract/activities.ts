@@ -1,4 +1,5 @@
 import type { Custody } from '../domain/custody.ts';
+import type { Dependencies } from '../domain/dependencies.ts';
 import type { StopOrder } from '../domain/agent-state.ts';
 import type { AgentInput } from './agent-input.ts';
 import type { Admission, Verdict } from './definition.ts';
@@ -23,6 +24,8 @@ export interface RunRequest {
 /** Polled on `host/<host>`: slow, one call a process life. */
 export interface HostActivities {
   runProcess(request: RunRequest): Promise<Verdict>;
+  /** Completed when all that the agent depends on is as it must be. */
+  awaitDependencies(request: { agent_id: string; wait: number; dependencies: Dependencies }): Promise<void>;
 }
 
 export interface StopRequest extends StopOrder {

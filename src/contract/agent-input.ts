@@ -1,3 +1,4 @@
+import type { DependencyCondition } from '../domain/dependencies.ts';
 import type { AgentSnapshot } from '../domain/agent-state.ts';
 
 /**
@@ -26,6 +27,8 @@ export interface AgentInput {
   stop?: { signal?: string; grace?: string };
   health?: HealthInput;
   limits?: LimitsInput;
+  /** It is started when these are as they must be, and stopped before them. A list: each must have been started. */
+  depends_on?: string[] | Record<string, DependencyCondition>;
   /** What the agent's own token allows: to start agents from these templates, and to control those it started. */
   may?: { start: string[] };
 

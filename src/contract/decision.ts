@@ -1,5 +1,6 @@
 import type { AgentSnapshot, AgentState, Phase } from '../domain/agent-state.ts';
 import type { Checks } from './definition.ts';
+import type { Dependencies } from '../domain/dependencies.ts';
 import type { AgentInput } from './agent-input.ts';
 
 /** What an agent's workflow tells the roster. */
@@ -26,6 +27,8 @@ export interface Decision {
   host: string | null;
   /** What its host looks at; absent before the first admission. */
   checks?: Checks;
+  /** What it waits for, and is stopped before. Absent: nobody. */
+  dependencies?: Dependencies;
   /** The signed input, from which the life can be started again. */
   input: AgentInput;
   snapshot: AgentSnapshot;

@@ -11,6 +11,8 @@ export const controlQueueOf = (host: string): string => `control/${host}`;
 /** Activity ids are `<verb>/<generation>`: the same call asked for again, by whichever run, is the same call. */
 export const ADMISSION_PREFIX = 'admit/';
 export const runActivityId = (generation: number): string => `run/${generation}`;
+export const WAIT_PREFIX = 'await/';
+export const waitActivityId = (wait: number): string => `${WAIT_PREFIX}${wait}`;
 export const stopActivityId = (generation: number): string => `stop/${generation}`;
 
 /** All of type Keyword. For people and lists; never read by code. */

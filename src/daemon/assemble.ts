@@ -6,6 +6,7 @@ import { Executing } from '../activities/executing.ts';
 import { createActivities } from '../activities/index.ts';
 import { FileLogs } from '../adapters/file-logs.ts';
 import { Doorbell } from '../host/doorbell.ts';
+import { DependencyWaits } from '../host/dependency-waits.ts';
 import { Fleet } from '../host/fleet.ts';
 import { Host } from '../host/host.ts';
 import type { CustodyLink } from '../host/custody-link.ts';
@@ -55,9 +56,10 @@ export async function assemble(base: Base): Promise<Parts> {
   const fleet = await Fleet.open(roster);
   const logs = new FileLogs(stateDir.file('logs'));
   const { definitions, designLayer: templates } = configuration;
+  const doorbell = new Doorbell(client, base.ending, () => reconciler.handOverOrders());
   const host = new Host({
     custody: base.custody,
-    doorbell: new Doorbell(client, base.ending, () => reconciler.handOverOrders()),
+    doorbell,
     roster,
     logs,
     ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env }, definitions, fleet),
@@ -65,11 +67,12 @@ export async function assemble(base: Base): Promise<Parts> {
     onTrouble: trouble,
   });
   const executing = new Executing();
+  const waits = new DependencyWaits({ fleet, roster, doorbell });
   const reconciler = new Reconciler({
     client,
     roster,
     custodian: custodyRecords(base.custody),
-    isExecuting: (agentId, activityId) => executing.has(agentId, activityId),
+    isExecuting: (agentId, activityId) => executing.has(agentId, activityId) || waits.has(agentId, activityId),
     resign: (input, restore) => {
       definitions.verify(input);
       return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
@@ -109,6 +112,7 @@ export async function assemble(base: Base): Promise<Parts> {
       hostId: base.hostId,
       host,
       executing,
+      waits,
       define: (input) => definitions.trusted(input),
       failStop: base.failStop,
     }),
@@ -124,6 +128,7 @@ export async function assemble(base: Base): Promise<Parts> {
     logs,
     configuration,
     host,
+    waits,
     reconciler,
     watch,
     orchestrator,

@@ -9,6 +9,7 @@ import { CodedError } from '../contract/errors.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { CustodyLink } from '../host/custody-link.ts';
 import { connectOrStart } from '../host/custodian-client.ts';
+import { stopWaves } from '../domain/dependencies.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import { AgentWorkflows } from '../service/agent-workflows.ts';
@@ -248,7 +249,7 @@ export class Daemon {
   // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async takeDown(keepAgents: boolean): Promise<void> {
-    const { host, workers, reconciler, watch, front, configuration } = this.parts ?? {};
+    const { host, waits, workers, reconciler, watch, front, configuration } = this.parts ?? {};
     // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
     const letGo = Promise.all([reconciler?.stop(), watch?.stop(), host?.stopWatching()]).then(() => true);
     const answers = (await atMost(LET_GO_MS, letGo)) === true;
@@ -258,6 +259,7 @@ export class Daemon {
     await host?.settle(SETTLE_MS);
     await atMost(WORKER_END_MS, workers?.workflows.stop());
     host?.close();
+    waits?.close();
     this.abort.abort();
     await front?.close();
     await this.closeConnections({ answers }).catch((error: unknown) =>
@@ -272,8 +274,10 @@ export class Daemon {
       live ? [{ agent_id: agent, generation: live.generation }] : [],
     );
     const others = ending.map((each) => each.agent_id).filter((agentId) => agentId !== master);
-    // Dependents first: the master has started them.
-    await this.custody.insist('shutdown', { waves: [others, master === null ? [] : [master]] });
+    const needs = (agentId: string): string[] =>
+      Object.keys(this.parts?.fleet.get(agentId)?.decision.dependencies ?? {});
+    // Dependents first; the master last: it has started the others.
+    await this.custody.insist('shutdown', { waves: [...stopWaves(others, needs), master === null ? [] : [master]] });
     // A workflow task that the workers take with them comes back only after its time-out; better there is none.
     await this.parts?.fleet.untilHandled(ending, SETTLE_MS);
   }

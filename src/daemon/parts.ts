@@ -1,5 +1,6 @@
 import type { Client, Connection } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
+import type { DependencyWaits } from '../host/dependency-waits.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { Host } from '../host/host.ts';
 import type { Reconciler } from '../host/reconciler.ts';
@@ -21,6 +22,7 @@ export interface Parts {
   logs: LogSource;
   configuration: Configuration;
   host: Host;
+  waits: DependencyWaits;
   reconciler: Reconciler;
   watch: TemporalWatch;
   orchestrator: Orchestrator;

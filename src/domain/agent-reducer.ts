@@ -53,6 +53,8 @@ export function resume(state: AgentState, nowMs: number): AgentCommand[] {
       return hasProcess(state) ? [...commands, { kind: 'run', generation: state.generation }] : commands;
     case 'backoff':
       return [...commands, { kind: 'sleep', delayMs: Math.max(0, state.phase.untilMs - nowMs) }];
+    case 'waiting':
+      return [...commands, { kind: 'await', wait: state.phase.wait, dependencies: state.rules?.dependencies ?? {} }];
     default:
       return commands;
   }
@@ -103,6 +105,10 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
         : stay(state);
     case 'backoff-elapsed':
       return state.phase.kind === 'backoff' ? run(state, describeRestart(state.lastExit, state.restarts)) : stay(state);
+    case 'dependencies-met':
+      return state.phase.kind === 'waiting' && state.phase.wait === event.wait
+        ? run(state, 'started: what it depends on is there')
+        : stay(state);
     case 'configure':
       return readmit(state, state.reason);
     case 'start':

@@ -3,6 +3,7 @@
  *
  *              ┌──────────────────────── start, restart ───────────────────────┐
  *              ▼                                                               │
+ *   admitting ──► waiting ──► live …       (for what it depends on, if it does) │
  *   admitting ──► live ──► backoff ──► live …        live ──► completed        │
  *   (template,     │  ▲                 ▲               └───► disabled ────────┤
  *    custody)      │  └── adopted ──────┘                                      │
@@ -15,6 +16,7 @@
  * started before it is resumed.
  */
 import type { Custody, ExitRecord, StopCause } from './custody.ts';
+import type { Dependencies } from './dependencies.ts';
 import type { Probe } from './health.ts';
 import type { LimitAction, Overrun } from './limits.ts';
 import type { FailureHistory, RestartPolicy } from './restart-policy.ts';
@@ -23,6 +25,8 @@ import type { StopPolicy } from './stop-policy.ts';
 export type Phase =
   /** The template is being resolved and the custodian asked what it holds. */
   | { kind: 'admitting' }
+  /** For the agents that it depends on. */
+  | { kind: 'waiting'; wait: number }
   | { kind: 'live' }
   | { kind: 'backoff'; untilMs: number }
   | { kind: 'paused'; /** Its definition has changed meanwhile: it is started anew when resumed. */ outdated?: true }
@@ -49,6 +53,8 @@ export interface Rules {
   launchDigest: string;
   restart: RestartPolicy;
   stop: StopPolicy;
+  /** What it waits for before it is started; a restart after a failure waits for nothing. Absent: for nobody. */
+  dependencies?: Dependencies;
 }
 
 export interface AgentState {
@@ -60,6 +66,8 @@ export interface AgentState {
   handled: number;
   /** Which admission (template resolution) is the latest asked for, and whether its answer is still to come. */
   admission: { number: number; pending: boolean };
+  /** How often it has waited for what it depends on. Absent: never. */
+  waits?: number;
   rules: Rules | null;
   failures: FailureHistory;
   /** One failing episode is one incident. */
@@ -101,6 +109,8 @@ export type AgentEvent =
   /** Something that people should know of a running process; it changes nothing. */
   | { kind: 'noticed'; generation: number; summary: string }
   | { kind: 'backoff-elapsed' }
+  /** What it waits for is there. */
+  | { kind: 'dependencies-met'; wait: number }
   /** Somebody compared processes, roster and workflows, and tells what the custodian holds. */
   | { kind: 'reconcile'; custody: Custody }
   | { kind: 'start' }
@@ -124,6 +134,9 @@ export type AgentCommand =
   | { kind: 'notice'; summary: string }
   | { kind: 'sleep'; delayMs: number }
   | { kind: 'cancel-sleep' }
+  /** Tell when all that it depends on is there. */
+  | { kind: 'await'; wait: number; dependencies: Dependencies }
+  | { kind: 'cancel-await' }
   | { kind: 'open-incident'; episode: number; summary: string }
   | { kind: 'update-incident'; episode: number; summary: string }
   | { kind: 'resolve-incident'; episode: number; summary: string }

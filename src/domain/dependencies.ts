@@ -17,29 +17,17 @@ const MET_BY: Record<DependencyCondition, readonly PublicStateName[]> = {
   completed: ['completed'],
 };
 
-/** What is still waited for: agent and condition, in the order of their names. */
-export function unmet(
-  dependencies: Dependencies,
-  stateOf: (agentId: string) => PublicStateName | undefined,
-): [agentId: string, condition: DependencyCondition][] {
-  return Object.entries(dependencies)
-    .filter(([agentId, condition]) => {
-      const state = stateOf(agentId);
-      return state === undefined || !MET_BY[condition].includes(state);
-    })
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+export function areMet(dependencies: Dependencies, stateOf: (agentId: string) => PublicStateName | undefined): boolean {
+  return Object.entries(dependencies).every(([agentId, condition]) => {
+    const state = stateOf(agentId);
+    return state !== undefined && MET_BY[condition].includes(state);
+  });
 }
 
-/** A sentence, such as `waiting for message_store to be ready (it is backoff) and config to be started (it does not exist)`. */
-export function describeWaiting(
-  waitingFor: readonly [agentId: string, condition: DependencyCondition][],
-  stateOf: (agentId: string) => PublicStateName | undefined,
-): string {
-  const each = waitingFor.map(([agentId, condition]) => {
-    const state = stateOf(agentId);
-    return `${agentId} to be ${condition} (it ${state === undefined ? 'does not exist' : `is ${state}`})`;
-  });
-  return `waiting for ${each.join(' and ')}`;
+/** A sentence, such as `waiting for config to be started and message_store to be ready`. */
+export function describeDependencies(dependencies: Dependencies): string {
+  const each = Object.entries(dependencies).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `waiting for ${each.map(([agentId, condition]) => `${agentId} to be ${condition}`).join(' and ')}`;
 }
 
 /**

@@ -12,6 +12,7 @@ export interface Liveness {
 export function publicState(phase: Phase, generation: number, process: Liveness | null) {
   switch (phase.kind) {
     case 'admitting':
+    case 'waiting':
       return 'pending';
     case 'live':
       if (process === null || process.generation !== generation || process.pid === null) return 'starting';

@@ -46,6 +46,7 @@ export type Action =
   | 'redispatch-admission'
   | 'redispatch-run'
   | 'redispatch-stop'
+  | 'redispatch-wait'
   | 're-create'
   | 'remove-row'
   | 'report-orphan'
@@ -76,6 +77,7 @@ function compareLife(row: RowFinding, { live, fence }: Custody, isStopping: bool
     return isPaused === (live.paused ?? false) ? 'none' : 'tell';
   }
   if (row.phase === 'admitting') return 'redispatch-admission';
+  if (row.phase === 'waiting') return 'redispatch-wait';
   if (!isAsked) return 'none';
   if (fence >= row.generation) return 'tell';
   // The call to pause, which will forbid the start, is tried again by itself.

@@ -1,4 +1,4 @@
-import { ActivityNotFoundError, type Client } from '@temporalio/client';
+import { ActivityCancelledError, ActivityNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Verdict } from '../contract/definition.ts';
 import type { Custody } from '../domain/custody.ts';
@@ -45,6 +45,25 @@ export class Doorbell {
 
   ringStop(agentId: string, activityId: string, custody: Custody): Promise<boolean> {
     return this.ring(agentId, activityId, custody);
+  }
+
+  /** What an agent waits for is there. */
+  ringWait(agentId: string, activityId: string): Promise<boolean> {
+    return this.ring(agentId, activityId, undefined);
+  }
+
+  /** @returns false if nobody waits any more */
+  async beatWait(agentId: string, activityId: string): Promise<boolean> {
+    const id = { workflowId: workflowIdOf(agentId), activityId };
+    try {
+      await this.client.activity.heartbeat(id);
+      return true;
+    } catch (error) {
+      if (error instanceof ActivityNotFoundError) return false;
+      if (!(error instanceof ActivityCancelledError)) return true;
+      await this.client.activity.reportCancellation(id).catch(() => undefined);
+      return false;
+    }
   }
 
   /** Tells the server that a run goes on. Its details are what the Web UI shows of the pending activity. */

@@ -8,6 +8,8 @@ import {
   RECONCILE_SIGNAL,
   runActivityId,
   stopActivityId,
+  WAIT_PREFIX,
+  waitActivityId,
   WORKFLOW_TYPE,
   workflowIdOf,
 } from '../contract/names.ts';
@@ -141,9 +143,14 @@ export class Reconciler {
       if (!row && !custody?.live && !custody?.last_exit && !open.has(agentId)) continue;
       const workflow = open.has(agentId) ? 'open' : await this.workflowOf(agentId);
       const action = compare(workflow, row && rowFinding(row), custody, entry?.live?.stopping !== undefined);
+      if (action === 'redispatch-wait' && row && this.isWaiting(row)) continue;
       if (action !== 'none') found.set(agentId, { action, row, custody: custody ?? NOTHING });
     }
     return found;
+  }
+
+  private isWaiting({ agent_id: agentId, decision: { phase } }: RosterRow): boolean {
+    return phase.kind === 'waiting' && this.options.isExecuting(agentId, waitActivityId(phase.wait));
   }
 
   /** The list is a hint (it lags); a workflow that is not in it is looked up by its id. */
@@ -191,6 +198,8 @@ export class Reconciler {
         );
       case 'redispatch-admission':
         return row && this.redispatch(row, custody, (id) => id.startsWith(ADMISSION_PREFIX));
+      case 'redispatch-wait':
+        return row && this.redispatch(row, custody, (id) => id.startsWith(WAIT_PREFIX));
       case 'tell':
         return this.tell(agentId, row, custody);
       case 'remove-row':

@@ -3,11 +3,12 @@ import path from 'node:path';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { Definition, Launch } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
+import type { Rules } from '../domain/agent-state.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
 import type { TemplateText } from '../ports/template-source.ts';
 import { checksOf } from './checks.ts';
-import { restartPolicyOf, stopPolicyOf } from './policies.ts';
+import { dependenciesOf, restartPolicyOf, stopPolicyOf } from './policies.ts';
 import { substitute } from './substitute.ts';
 import { invalidTemplate, parseTemplate, type Template } from './template.ts';
 import { valuesOf } from './variables.ts';
@@ -61,10 +62,18 @@ export function defineAgent(request: DefineRequest): Definition {
       launchDigest: digestOf(launch),
       restart: restartPolicyOf(faultDomains[faultDomain] as RestartPolicy, template, input),
       stop: stopPolicyOf(defaults.stop, template, input),
+      ...dependencyRules(request, template),
     },
     launch,
     checks: checksOf(input, template, (field, text, ofInput) => fill(field, text, ofInput, false)),
   };
+}
+
+function dependencyRules({ input }: DefineRequest, template: Template | null): Pick<Rules, 'dependencies'> {
+  const dependencies = dependenciesOf(input, template);
+  if (Object.hasOwn(dependencies, input.agent_id))
+    throw refusal(input, 'depends_on', `names ${input.agent_id} itself; an agent cannot wait for itself`);
+  return Object.keys(dependencies).length === 0 ? {} : { dependencies };
 }
 
 /** `ofInput`: the text is the agent's own, not its template's. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AGENT_ID_PATTERN, TEMPLATE_ID_PATTERN } from '../domain/ids.ts';
 import { SIGNALS } from '../domain/stop-policy.ts';
+import { DEPENDENCY_CONDITIONS } from '../domain/dependencies.ts';
 import { health, limits } from './check-fields.ts';
 import { duration } from './duration-field.ts';
 import { strict, textOf } from './problem.ts';
@@ -51,6 +52,13 @@ export const stop = strict({
 export const successExitCodes = z.array(z.int().min(0).max(255)).min(1).max(256);
 export const restart = z.enum(['always', 'on-failure', 'never']);
 
+const dependsOn = z
+  .union(
+    [z.array(agentId), z.record(agentId, z.enum(DEPENDENCY_CONDITIONS))],
+    'a list of agents, or agents with what they must be: { message_store: ready } (started, ready or completed)',
+  )
+  .refine((given) => Object.keys(given).length <= 64, 'at most 64 agents');
+
 /** How an agent is launched and watched: the fields that a template may give a default for. */
 export const launchFields = {
   task: task.exactOptional(),
@@ -72,5 +80,6 @@ export const launchFields = {
   stop: stop.exactOptional(),
   health: health.exactOptional(),
   limits: limits.exactOptional(),
+  depends_on: dependsOn.exactOptional(),
   may: strict({ start: z.array(templateId).max(256) }).exactOptional(),
 };

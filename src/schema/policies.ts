@@ -1,9 +1,16 @@
 import type { AgentInput, BackoffInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { Backoff } from '../domain/backoff.ts';
+import type { Dependencies } from '../domain/dependencies.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { describeMs, type RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
+
+/** Of an agent, or else of its template. */
+export function dependenciesOf(...given: (Pick<AgentInput, 'depends_on'> | null)[]): Dependencies {
+  const first = given.find((each) => each?.depends_on !== undefined)?.depends_on ?? {};
+  return Array.isArray(first) ? Object.fromEntries(first.map((agentId) => [agentId, 'started'] as const)) : first;
+}
 
 type PolicyFields = Pick<AgentInput, 'restart' | 'backoff' | 'reset_after' | 'success_exit_codes' | 'stop'>;
 

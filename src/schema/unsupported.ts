@@ -2,7 +2,6 @@
 const UNSUPPORTED: ReadonlySet<string> = new Set([
   'liveness',
   'readiness',
-  'depends_on',
   'schedule',
   'user',
   'group',

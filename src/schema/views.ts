@@ -134,6 +134,7 @@ export const agentPage = z.object({ agents: z.array(agentView), next_cursor: cur
 
 const transitionState = names<Transition['state']>({
   admitting: true,
+  waiting: true,
   live: true,
   paused: true,
   stopping: true,

@@ -19,6 +19,7 @@ import {
   ORCHESTRATOR_QUEUE,
   runActivityId,
   stopActivityId,
+  waitActivityId,
 } from '../contract/names.ts';
 import type { AgentCommand, AgentEvent, StopOrder } from '../domain/agent-state.ts';
 import type { Life } from './life.ts';
@@ -36,6 +37,7 @@ const SUMMARY_CHARACTERS = 130;
 /** How a process over its limit may be ended. */
 const END_ACTIONS: readonly string[] = ['restart', 'stop', 'kill'];
 
+type Wait = Extract<AgentCommand, { kind: 'await' }>;
 type Hold = Extract<AgentCommand, { kind: 'pause' | 'resume' }>;
 
 export class Effects {
@@ -47,6 +49,7 @@ export class Effects {
   private wantedHold: Hold | undefined;
   private holding = false;
   private sleeping: CancellationScope | undefined;
+  private waiting: CancellationScope | undefined;
 
   constructor(life: Life, agentId: string) {
     this.life = life;
@@ -87,6 +90,10 @@ export class Effects {
         return this.detach(() => this.sleep(command.delayMs));
       case 'cancel-sleep':
         return this.sleeping?.cancel();
+      case 'await':
+        return this.detach(() => this.awaitDependencies(command));
+      case 'cancel-await':
+        return this.waiting?.cancel();
       case 'fail-stop':
         return this.detach(async () => {
           await this.control({ summary: summary(command.reason) }).failStop({
@@ -251,6 +258,32 @@ export class Effects {
     } catch (error) {
       if (isCancellation(error)) return undefined;
       throw error;
+    }
+  }
+
+  /** Not cancelled at once, but left: the host finds out with its next heartbeat. */
+  private async awaitDependencies(command: Wait): Promise<AgentEvent | undefined> {
+    const { wait, dependencies } = command;
+    const scope = new CancellationScope();
+    this.waiting = scope;
+    const { awaitDependencies } = proxyActivities<HostActivities>({
+      taskQueue: hostQueueOf(this.requireHost()),
+      startToCloseTimeout: RUN_TIMEOUT,
+      heartbeatTimeout: RUN_HEARTBEAT_TIMEOUT,
+      retry: RETRY,
+      activityId: waitActivityId(wait),
+      cancellationType: 'TRY_CANCEL',
+      summary: summary(this.life.state.reason),
+    });
+    for (;;) {
+      try {
+        await scope.run(() => awaitDependencies({ agent_id: this.agentId, wait, dependencies }));
+        return { kind: 'dependencies-met', wait };
+      } catch (error) {
+        if (scope.consideredCancelled || isCancellation(error)) return undefined;
+        log.warn('a wait broke off; asking again', { agent_id: this.agentId, error: String(error) });
+        await sleep(AGAIN);
+      }
     }
   }
 

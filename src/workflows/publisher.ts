@@ -87,6 +87,7 @@ export class Publisher {
       critical: state.rules?.restart.onGiveUp === 'fail-stop',
       host: this.life.host,
       ...(definition?.checks ? { checks: definition.checks } : {}),
+      ...(state.rules?.dependencies ? { dependencies: state.rules.dependencies } : {}),
       input,
       snapshot: snapshot(state),
       transitions: this.life.transitions,

@@ -34,6 +34,7 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   overLimit: fc
     .constantFrom('restart' as const, 'stop' as const, 'kill' as const)
     .map((action) => (w) => w.findUnhealthy({ kind: 'over-limit', action, overrun: OVERRUN })),
+  meet: fc.constant((w) => w.meet()),
   configure: fc.constant((w) => w.send({ kind: 'configure' })),
   reconcile: fc.constant((w) => w.send({ kind: 'reconcile', custody: w.custody() })),
   continueAsNew: fc.constant((w) => w.continueAsNew()),
@@ -42,10 +43,14 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   ),
 };
 const move = fc.oneof(...Object.entries(moves).map(([name, arb]) => arb.map((apply) => ({ name, apply }))));
-const story = fc.record({ domain: fc.constantFrom(...domains), moves: fc.array(move, { maxLength: 60, size: 'max' }) });
+const story = fc.record({
+  domain: fc.constantFrom(...domains),
+  depends: fc.boolean(),
+  moves: fc.array(move, { maxLength: 60, size: 'max' }),
+});
 
-function play(domain: BuiltInFaultDomain, list: { apply: Move }[]): World {
-  const world = new World(BUILT_IN_FAULT_DOMAINS[domain]);
+function play(domain: BuiltInFaultDomain, list: { apply: Move }[], depends = false): World {
+  const world = new World(BUILT_IN_FAULT_DOMAINS[domain], true, depends);
   for (const { apply } of list) apply(world);
   return world;
 }
@@ -54,7 +59,7 @@ describe('agent reducer', () => {
   it('never asks for an incarnation while another one lives, nor for one that has ended', () => {
     fc.assert(
       fc.property(story, (s) => {
-        expect(play(s.domain, s.moves).violations).toEqual([]);
+        expect(play(s.domain, s.moves, s.depends).violations).toEqual([]);
       }),
       { numRuns: 500 },
     );
@@ -63,7 +68,7 @@ describe('agent reducer', () => {
   it('spawns each generation at most once and only upwards', () => {
     fc.assert(
       fc.property(story, (s) => {
-        const generations = play(s.domain, s.moves).spawned.map((x) => x.generation);
+        const generations = play(s.domain, s.moves, s.depends).spawned.map((x) => x.generation);
         return generations.every((g, i) => i === 0 || g > generations[i - 1]!);
       }),
       { numRuns: 500 },
@@ -73,7 +78,7 @@ describe('agent reducer', () => {
   it('drains: it comes to rest where it is wanted, whatever happened', () => {
     fc.assert(
       fc.property(story, (s) => {
-        const world = play(s.domain, s.moves);
+        const world = play(s.domain, s.moves, s.depends);
         world.drain();
         const { phase, desired } = world.state;
         if (desired === 'stopped') expect([phase.kind, world.live]).toEqual(['stopped', undefined]);
@@ -92,7 +97,7 @@ describe('agent reducer', () => {
   it('deletes for good: nothing lives, and nothing is asked for any more', () => {
     fc.assert(
       fc.property(story, fc.array(move, { maxLength: 20 }), (s, after) => {
-        const world = play(s.domain, s.moves);
+        const world = play(s.domain, s.moves, s.depends);
         world.send({ kind: 'delete' });
         for (const { apply } of after) apply(world);
         world.drain();
@@ -107,7 +112,7 @@ describe('agent reducer', () => {
   it('survives the loss of its workflow: the process is adopted, an end that was not consumed is consumed once', () => {
     fc.assert(
       fc.property(story, fc.constantFrom('lives', 'ended', 'unheard'), (s, what) => {
-        const world = play(s.domain, s.moves);
+        const world = play(s.domain, s.moves, s.depends);
         world.drain();
         const before = { live: world.live, spawned: world.spawned.length, handled: world.state.handled };
         if (what === 'ended') world.exit(7);
@@ -142,7 +147,7 @@ describe('agent reducer', () => {
   it('is deterministic and keeps plain JSON', () => {
     fc.assert(
       fc.property(story, (s) => {
-        expect(play(s.domain, s.moves).state).toEqual(play(s.domain, s.moves).state);
+        expect(play(s.domain, s.moves, s.depends).state).toEqual(play(s.domain, s.moves, s.depends).state);
       }),
       { numRuns: 100 },
     );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dependencyCycle, describeWaiting, stopWaves, unmet } from '../../src/domain/dependencies.ts';
+import { areMet, dependencyCycle, describeDependencies, stopWaves } from '../../src/domain/dependencies.ts';
 import type { PublicStateName } from '../../src/domain/public-state.ts';
 
 const states =
@@ -7,7 +7,7 @@ const states =
   (agentId: string): PublicStateName | undefined =>
     known[agentId];
 
-describe('unmet', () => {
+describe('areMet', () => {
   it.each([
     [
       'started',
@@ -17,28 +17,20 @@ describe('unmet', () => {
     ['ready', ['running', 'completed'], ['unready', 'starting', 'paused', 'stopping']],
     ['completed', ['completed'], ['running', 'stopped', 'disabled']],
   ] as const)('%s is met by %j and not by %j', (condition, met, notMet) => {
-    for (const state of met) expect(unmet({ a: condition }, states({ a: state }))).toEqual([]);
-    for (const state of notMet) expect(unmet({ a: condition }, states({ a: state }))).toEqual([['a', condition]]);
+    for (const state of met) expect(areMet({ a: condition }, states({ a: state }))).toBe(true);
+    for (const state of notMet) expect(areMet({ a: condition }, states({ a: state }))).toBe(false);
   });
 
-  it('waits for what does not exist, and names all in order', () => {
-    expect(unmet({ b: 'ready', a: 'started' }, states({}))).toEqual([
-      ['a', 'started'],
-      ['b', 'ready'],
-    ]);
+  it('wants all of them, and none that does not exist is there', () => {
+    expect(areMet({ a: 'started', b: 'started' }, states({ a: 'running' }))).toBe(false);
+    expect(areMet({}, states({}))).toBe(true);
   });
 });
 
-describe('describeWaiting', () => {
-  it('says for whom, and how they stand', () => {
-    const text = describeWaiting(
-      [
-        ['store', 'ready'],
-        ['x', 'started'],
-      ],
-      states({ store: 'backoff' }),
-    );
-    expect(text).toBe('waiting for store to be ready (it is backoff) and x to be started (it does not exist)');
+describe('describeDependencies', () => {
+  it('says for whom it waits, and how they must stand', () => {
+    const text = describeDependencies({ store: 'ready', config: 'completed' });
+    expect(text).toBe('waiting for config to be completed and store to be ready');
   });
 });
 

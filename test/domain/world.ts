@@ -2,6 +2,7 @@ import { birth, resume, snapshot, step } from '../../src/domain/agent-reducer.ts
 import type { AgentCommand, AgentEvent, AgentState, Rules } from '../../src/domain/agent-state.ts';
 import type { Custody, ExitCause, ExitRecord } from '../../src/domain/custody.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
+import type { Dependencies } from '../../src/domain/dependencies.ts';
 import type { RestartPolicy } from '../../src/domain/restart-policy.ts';
 import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
 
@@ -28,6 +29,9 @@ export class World {
   hold: { generation: number; paused: boolean } | undefined;
   admissions = new Set<number>();
   wakeAtMs: number | undefined;
+  /** What it depends on, and the wait for it that is open. */
+  dependencies: Dependencies = {};
+  wait: number | undefined;
   /** Every generation that was ever spawned, and the times. */
   spawned: { generation: number; atMs: number }[] = [];
   exits: ExitRecord[] = [];
@@ -39,15 +43,16 @@ export class World {
   violations: string[] = [];
   private readonly seen: Custody[] = [];
 
-  constructor(policy: RestartPolicy = BUILT_IN_FAULT_DOMAINS.default, keepOnFailure = true) {
+  constructor(policy: RestartPolicy = BUILT_IN_FAULT_DOMAINS.default, keepOnFailure = true, depends = false) {
     this.policy = policy;
+    if (depends) this.dependencies = { store: 'ready' };
     const born = birth({ keepOnFailure });
     this.state = born.state;
     this.perform(born.commands);
   }
 
   get rules(): Rules {
-    return { launchDigest: 'v1', restart: this.policy, stop: DEFAULT_STOP };
+    return { launchDigest: 'v1', restart: this.policy, stop: DEFAULT_STOP, dependencies: this.dependencies };
   }
 
   custody(): Custody {
@@ -92,6 +97,8 @@ export class World {
       if (command.kind === 'notice') this.notices.push(command.summary);
       if (command.kind === 'sleep') this.wakeAtMs = this.nowMs + command.delayMs;
       if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
+      if (command.kind === 'await') this.wait = command.wait;
+      if (command.kind === 'cancel-await') this.wait = undefined;
       if (command.kind === 'fail-stop') this.failStops += 1;
       if (command.kind.endsWith('-incident')) this.incidents.push(command);
     }
@@ -183,6 +190,13 @@ export class World {
     if (JSON.stringify(this.state) !== before) this.violations.push(`old news changed ${before}`);
   }
 
+  /** All that it depends on is there. */
+  meet(): void {
+    const { wait } = this;
+    this.wait = undefined;
+    if (wait !== undefined) this.send({ kind: 'dependencies-met', wait });
+  }
+
   advance(ms: number): void {
     this.nowMs += ms;
     if (this.wakeAtMs !== undefined && this.nowMs >= this.wakeAtMs) {
@@ -198,6 +212,7 @@ export class World {
     this.stops.clear();
     this.admissions.clear();
     this.wakeAtMs = undefined;
+    this.wait = undefined;
     this.perform(resume(this.state, this.nowMs));
   }
 
@@ -208,6 +223,7 @@ export class World {
     this.admissions.clear();
     this.hold = undefined;
     this.wakeAtMs = undefined;
+    this.wait = undefined;
     const born = birth({ keepOnFailure: true, restore: saved });
     this.state = born.state;
     this.perform(born.commands);
@@ -227,6 +243,10 @@ export class World {
         (this.hold ? 1 : 0) +
         [...this.runs].filter((g) => g !== this.live?.generation).length;
       if (busy > 0) continue;
+      if (this.wait !== undefined) {
+        this.meet();
+        continue;
+      }
       if (this.wakeAtMs === undefined) return;
       this.advance(this.wakeAtMs - this.nowMs);
     }

@@ -71,7 +71,10 @@ export class PretendHost {
           }
         },
       },
-      host: { runProcess: ({ input, generation }) => this.#run(input, generation) },
+      host: {
+        runProcess: ({ input, generation }) => this.#run(input, generation),
+        awaitDependencies: async () => undefined,
+      },
       control: {
         stopProcess: ({ agent_id, generation }) => this.#stop(agent_id, generation),
         pauseProcess: ({ agent_id, generation }) => this.#hold(agent_id, generation, true),

@@ -4,7 +4,7 @@ import type { Custody } from '../custody.ts';
 import { reconcile } from './reconcile.ts';
 import { PAUSED_EMPTY } from './pause.ts';
 import {
-  cancelSleep,
+  cancelWait,
   close,
   failStop,
   fresh,
@@ -20,11 +20,12 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
   const changed = before.rules !== null && before.rules.launchDigest !== rules.launchDigest;
   const state: AgentState = { ...before, rules, admission: { ...before.admission, pending: false } };
   switch (state.phase.kind) {
-    case 'admitting': {
+    case 'admitting':
+    case 'waiting': {
       const known = reconcile(state, custody, clock);
-      if (known.state.phase.kind !== 'admitting') return known;
+      if (known.state.phase.kind !== state.phase.kind) return known;
       const reason = known.state.desired === 'paused' ? PAUSED_EMPTY : known.state.reason;
-      return settle({ ...known.state, reason }, known.commands);
+      return settle({ ...known.state, reason }, [...known.commands, ...cancelWait(state)]);
     }
     case 'paused':
       // It stands still: to stop it would let it run. What has changed counts from the resume on.
@@ -66,8 +67,8 @@ export function refused(
     return { ...known, state: { ...known.state, reason: `keeps its definition: ${refusal.message}` } };
   }
   const seen = acknowledge(state, custody);
-  if (isToEnd(seen)) return settle(seen, cancelSleep(state));
-  return unstartable(seen, refusal.code, refusal.message, cancelSleep(state));
+  if (isToEnd(seen)) return settle(seen, cancelWait(state));
+  return unstartable(seen, refusal.code, refusal.message, cancelWait(state));
 }
 
 /** Takes note of an end that cannot be judged, because there are no rules to judge it by. */

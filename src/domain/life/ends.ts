@@ -4,7 +4,18 @@ import type { ExitRecord } from '../custody.ts';
 import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
 import { afterRun, decide, judge, opensIncident, withFailure, type RestartPolicy } from '../restart-policy.ts';
 import { startWhenResumed } from './pause.ts';
-import { cancelSleep, failStop, isToEnd, readmit, resolveIncident, run, settle, stay, withIncident } from './steps.ts';
+import {
+  begin,
+  cancelWait,
+  failStop,
+  isToEnd,
+  readmit,
+  resolveIncident,
+  run,
+  settle,
+  stay,
+  withIncident,
+} from './steps.ts';
 
 export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
   if (exit.generation <= state.handled) return stay(state);
@@ -17,7 +28,7 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
     lastExit: exit,
     reason: describeExit(exit),
   };
-  if (isToEnd(next)) return settle(next, cancelSleep(state));
+  if (isToEnd(next)) return settle(next, cancelWait(state));
   return afterExit(next, state.rules, exit, clock);
 }
 
@@ -42,7 +53,7 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
     case 'restart': {
       if (judgement.kind === 'excused') {
         if (state.desired === 'paused') return startWhenResumed(state, exit);
-        return run(state, `started again: ${describeExit(exit)}`, commands);
+        return begin(state, `started again: ${describeExit(exit)}`, commands);
       }
       const counted = { ...state, restarts: state.restarts + 1 };
       const isPaused = state.desired === 'paused';

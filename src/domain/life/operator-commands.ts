@@ -2,7 +2,7 @@
 import type { AgentEvent, AgentState, Step } from '../agent-state.ts';
 import { resumeCommand } from './pause.ts';
 import {
-  cancelSleep,
+  cancelWait,
   fresh,
   hasProcess,
   ordered,
@@ -43,7 +43,7 @@ export function restartCommand(state: AgentState): Step {
 }
 
 function readmitForStart(state: AgentState, reason: string): Step {
-  const commands = [...cancelSleep(state), ...resolveIncident(state, reason)];
+  const commands = [...cancelWait(state), ...resolveIncident(state, reason)];
   return readmit({ ...state, ...fresh(state), phase: { kind: 'admitting' } }, reason, commands);
 }
 
@@ -62,7 +62,7 @@ export function stopCommand(state: AgentState, graceMs: number | undefined): Ste
     case 'admitting':
       return stay({ ...state, reason: why });
     default:
-      return settle({ ...state, reason: why }, cancelSleep(state));
+      return settle({ ...state, reason: why }, cancelWait(state));
   }
 }
 

@@ -5,7 +5,7 @@
 import type { AgentState, Step } from '../agent-state.ts';
 import type { Custody, ExitRecord } from '../custody.ts';
 import { describeExit } from '../reasons.ts';
-import { cancelSleep, fresh, hasProcess, run, stay, stopProcess } from './steps.ts';
+import { begin, cancelWait, fresh, hasProcess, stay, stopProcess } from './steps.ts';
 
 /** Where nothing is to run, there is nothing to pause. */
 export function pauseCommand(state: AgentState): Step {
@@ -17,10 +17,11 @@ export function pauseCommand(state: AgentState): Step {
         state: { ...next, phase: { kind: 'paused' }, reason: 'paused by an operator' },
         commands: [{ kind: 'pause', generation: state.generation }],
       };
+    case 'waiting':
     case 'backoff':
       return {
         state: { ...next, phase: { kind: 'paused' }, reason: `${PAUSED_EMPTY}; ${state.reason}` },
-        commands: cancelSleep(state),
+        commands: cancelWait(state),
       };
     case 'admitting':
     case 'stopping': // paused once the stop, of a restart, is complete
@@ -36,7 +37,7 @@ export function resumeCommand(state: AgentState): Step {
   if (state.desired !== 'paused') return stay(state);
   const next: AgentState = { ...state, desired: 'running' };
   if (state.phase.kind !== 'paused') return stay(next);
-  if (!hasProcess(state)) return run(next, 'resumed by an operator');
+  if (!hasProcess(state)) return begin(next, 'resumed by an operator');
   if (state.phase.outdated) return stopProcess({ ...next, ...fresh(next) }, 'restarting: its definition has changed');
   return {
     state: { ...next, phase: { kind: 'live' }, reason: 'resumed by an operator' },
@@ -57,6 +58,6 @@ export function adoptPaused(before: AgentState, state: AgentState, live: NonNull
   if (state.phase.kind === 'paused' && generation === before.generation) return { state, commands: pause };
   return {
     state: { ...state, phase: { kind: 'paused' }, reason: `paused; adopted generation ${generation}` },
-    commands: [...cancelSleep(before), { kind: 'run', generation }, ...pause],
+    commands: [...cancelWait(before), { kind: 'run', generation }, ...pause],
   };
 }

@@ -3,7 +3,7 @@ import type { AgentState, Clock, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
 import { ended } from './ends.ts';
 import { adoptPaused } from './pause.ts';
-import { cancelSleep, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
+import { cancelWait, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
 
 /**
  * Brings the life in line with what the custodian holds.
@@ -35,14 +35,14 @@ function adopt(state: AgentState, live: NonNullable<Custody['live']>): Step {
   const next: AgentState = { ...state, generation, handled: Math.max(state.handled, generation - 1) };
   if (isToEnd(state) || (state.phase.kind === 'stopping' && same)) {
     if (state.phase.kind === 'stopping' && same) return stay(next);
-    return stopProcess(next, `stopping generation ${generation}, which should not run`, undefined, cancelSleep(state));
+    return stopProcess(next, `stopping generation ${generation}, which should not run`, undefined, cancelWait(state));
   }
   if (state.desired === 'paused') return adoptPaused(state, next, live);
   const resume = live.paused ? [{ kind: 'resume', generation } as const] : [];
   if (state.phase.kind === 'live' && same) return { state: next, commands: resume };
   return {
     state: { ...next, phase: { kind: 'live' }, reason: `adopted generation ${generation}` },
-    commands: [...cancelSleep(state), { kind: 'run', generation }, ...resume],
+    commands: [...cancelWait(state), { kind: 'run', generation }, ...resume],
   };
 }
 

@@ -1,5 +1,6 @@
 /** The steps that several events share. */
 import type { AgentCommand, AgentState, Outcome, Step, StopOrder } from '../agent-state.ts';
+import { describeDependencies } from '../dependencies.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../stop-policy.ts';
 
@@ -20,8 +21,11 @@ export const hasProcess = (state: AgentState): boolean => state.generation > sta
 /** True if nothing of the agent is wanted any more: no end is judged then, and nothing is started. */
 export const isToEnd = (state: AgentState): boolean => state.desired === 'stopped' || state.desired === 'deleted';
 
-export const cancelSleep = (state: AgentState): AgentCommand[] =>
-  state.phase.kind === 'backoff' ? [{ kind: 'cancel-sleep' }] : [];
+/** What goes before leaving a phase in which something is waited for. */
+export function cancelWait({ phase }: AgentState): AgentCommand[] {
+  if (phase.kind === 'backoff') return [{ kind: 'cancel-sleep' }];
+  return phase.kind === 'waiting' ? [{ kind: 'cancel-await' }] : [];
+}
 
 export function close(state: AgentState, outcome: Outcome): Step {
   const reason = outcome.kind === 'failed' ? outcome.message : state.reason;
@@ -33,6 +37,17 @@ export function run(state: AgentState, reason: string, before: AgentCommand[] = 
   return {
     state: { ...state, generation, phase: { kind: 'live' }, reason },
     commands: [...before, { kind: 'run', generation }],
+  };
+}
+
+/** The next incarnation, as soon as all that it depends on is there. */
+export function begin(state: AgentState, reason: string, before: AgentCommand[] = []): Step {
+  const dependencies = state.rules?.dependencies ?? {};
+  if (Object.keys(dependencies).length === 0) return run(state, reason, before);
+  const wait = (state.waits ?? 0) + 1;
+  return {
+    state: { ...state, waits: wait, phase: { kind: 'waiting', wait }, reason: describeDependencies(dependencies) },
+    commands: [...before, { kind: 'await', wait, dependencies }],
   };
 }
 
@@ -67,7 +82,7 @@ export function settle(state: AgentState, commands: AgentCommand[]): Step {
       // What was asked for and never started never will be.
       return { state: { ...state, phase: { kind: 'paused' }, handled: state.generation }, commands };
     case 'running':
-      return run(state, state.reason, commands);
+      return begin(state, state.reason, commands);
   }
 }
 
