@@ -14,14 +14,20 @@ import type { QueueSettings } from '../domain/messages/queue-settings.ts';
  * **Order.** By effective priority (`domain/messages/queue-order.ts`); messages of one sender and priority in the order of
  * their sending. Sending never goes back in time, even if the clock does. What is handed out again comes back to its place.
  *
- * **Time.** Leases, delays and times to live are looked after by the bus itself: it needs no call to act on one.
+ * **Time.** Leases, delays and times to live are looked after by the bus itself: it needs no call to act on one. They count
+ * from the clock as it is. What is handed out does not expire before its lease ends: until then it may be acknowledged.
+ *
+ * **Deaths.** A dead letter, the notice to its sender and the event on `DEAD_LETTER_TOPIC` come about together or not at
+ * all. A notice that finds the sender's mailbox full is left out. Of one queue at most `maxMessages` dead letters are kept.
+ *
+ * **Errors.** A call that the store could not serve is refused with BUS_UNAVAILABLE, as is every call after `close`.
  */
 export interface MessageBus {
   readonly durability: { survivesPowerLoss: boolean; /** A sentence. */ says: string };
 
   /**
    * Sends all of them or none.
-   * @throws CodedError QUEUE_FULL naming the queue, the limit and whose it is (the queue's or the sender's), STORAGE_FULL
+   * @throws CodedError QUEUE_FULL with details `{ queue, limit, of: 'queue' | 'sender', from? }`, STORAGE_FULL
    */
   send(messages: readonly OutgoingMessage[]): Promise<Sent[]>;
 
@@ -35,17 +41,23 @@ export interface MessageBus {
   ack(lease: LeaseRef): Promise<void>;
   /**
    * It was not dealt with: it waits for its next attempt as long as the queue's `retry` says, or `delayMs`; after the last
-   * one, or with `dead`, it becomes a dead letter. @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND
+   * one, with `dead`, or when its time to live is over, it becomes a dead letter. @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND
    */
   nack(lease: LeaseRef, options?: NackOptions): Promise<NackResult>;
   /** The lease holds `leaseMs` from now. @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND */
   extend(lease: LeaseRef, leaseMs: number): Promise<{ leaseUntilMs: number }>;
-  /** All that this consumer holds is due again at once: its process is gone. @returns how many */
+  /**
+   * All that this consumer holds is due again at once (or dead, after its last attempt): its process is gone.
+   * @returns how many
+   */
   release(consumer: string): Promise<number>;
 
   /** Of each consumer that holds something: how many messages. */
   inFlight(consumers: readonly string[]): Promise<Record<string, number>>;
-  /** Settings of a queue differ from the defaults given at the opening; they count at once, and are kept. */
+  /**
+   * Settings of a queue that differ from the defaults given at the opening, instead of those configured before; they count
+   * at once, and are kept.
+   */
   configure(queue: string, settings: Partial<QueueSettings>): Promise<void>;
   /** Undefined if nothing was ever sent to it and it was never configured. */
   queue(queue: string): Promise<QueueStats | undefined>;
@@ -53,7 +65,10 @@ export interface MessageBus {
   queues(): Promise<QueueStats[]>;
   /** Without taking anything: by id, oldest first, those above `after`. */
   browse(request: BrowseRequest): Promise<StoredMessage[]>;
-  /** Dead letters of a queue go back into it, as new: attempt 0, a new time to live. @returns how many */
+  /**
+   * Dead letters of a queue go back into it under their ids, as if sent now: attempt 0, a new time to live.
+   * @returns how many @throws CodedError QUEUE_FULL if `maxMessages` leaves no room for all of them; then none has moved
+   */
   requeue(queue: string, ids?: readonly string[]): Promise<number>;
   /** Dead letters of a queue are deleted. @returns how many */
   discard(queue: string, ids?: readonly string[]): Promise<number>;
@@ -180,9 +195,12 @@ export interface BusEvent {
 
 export interface EventsPage {
   events: BusEvent[];
-  /** Where to go on: the cursor of the last one looked at, matching or not. */
+  /**
+   * Where to go on: the cursor of the last one looked at, matching or not. Less than `after` if that is beyond the end: it
+   * came from a store that is no more.
+   */
   next: number;
-  /** True if events after `after` are no longer kept. */
+  /** True if events of matching topics after `after` are no longer kept. */
   missed: boolean;
 }
 

@@ -3,14 +3,16 @@ import type { Json } from '../domain/messages/message.ts';
 /**
  * Values by key, each with a version, in scopes: `shared`, or `agent/<agent_id>` for what belongs to one agent.
  *
- * A call that has resolved is durable, as `durability` says. Reads see every write that has resolved.
+ * A call that has resolved is durable, as `durability` says. Reads see every write that has resolved. A call that the store
+ * could not serve is refused with STATE_UNAVAILABLE, as is every call after `close`.
  */
 export interface StateStore {
   readonly durability: { survivesPowerLoss: boolean; says: string };
   get(scope: string, key: string): Promise<StateEntry | undefined>;
   /**
    * Writes a value. With `expectedVersion`, only if the entry has it; 0 means that there is none.
-   * @throws CodedError VERSION_CONFLICT with the version that there is (0: none), STORAGE_FULL
+   * @throws CodedError VERSION_CONFLICT with details `{ scope, key, version }`, the version that there is (0: none);
+   * STORAGE_FULL
    */
   put(scope: string, key: string, value: Json, options?: PutOptions): Promise<StateEntry>;
   /** @returns whether there was one @throws CodedError VERSION_CONFLICT */

@@ -29,6 +29,8 @@ const ALLOWED: Record<string, string[]> = {
     'packages',
   ],
   adapters: ['ports', 'contract', 'domain', 'packages'],
+  // What authors of plugins run, with whichever test runner.
+  conformance: ['ports', 'contract', 'domain', 'node:*'],
   config: ['schema', 'trust', 'contract', 'domain', 'ports', 'packages'],
   activities: ['host', 'custodian/protocol.ts', 'ports', 'contract', 'domain', 'schema', 'trust', 'packages'],
   service: ['ports', 'contract', 'domain', 'schema', 'trust', 'packages'],
