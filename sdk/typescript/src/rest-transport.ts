@@ -1,20 +1,17 @@
-import {
-  AgentManagerError,
-  type Agent,
-  type AgentArgs,
-  type AgentTransport,
-  type ListArgs,
-  type LogsArgs,
-  type SignalArgs,
-  type StartArgs,
-  type Stopped,
-  type StopArgs,
+import { endpointOf, parse, send, type Endpoint, type Query } from './http.ts';
+import type {
+  AgentView,
+  AgentArgs,
+  AgentTransport,
+  ListArgs,
+  LogsArgs,
+  SignalArgs,
+  StartArgs,
+  Stopped,
+  StopArgs,
 } from './types.ts';
 
-export interface RestOptions {
-  /** Such as `http://127.0.0.1:5050`. */
-  url: string;
-  token: string;
+export interface RestOptions extends Endpoint {
   /** For one call; a start or stop may take as long as the daemon waits. @default 60000 */
   timeoutMs?: number;
 }
@@ -29,14 +26,10 @@ export class RestTransport implements AgentTransport {
 
   /** With what the daemon puts into the environment of every agent. */
   static fromEnvironment(env: Record<string, string | undefined> = process.env): RestTransport {
-    const { OPENSTARRY_API_URL: url, OPENSTARRY_TOKEN: token } = env;
-    if (url && token) return new RestTransport({ url, token });
-    const missing = url ? 'OPENSTARRY_TOKEN' : 'OPENSTARRY_API_URL';
-    const message = `${missing} is not in the environment: run this as an agent of the daemon, or give a transport`;
-    throw new AgentManagerError('INVALID_REQUEST', message);
+    return new RestTransport(endpointOf(env));
   }
 
-  start(args: StartArgs): Promise<Agent> {
+  start(args: StartArgs): Promise<AgentView> {
     return this.call('POST', '/agents', {}, args);
   }
 
@@ -45,15 +38,15 @@ export class RestTransport implements AgentTransport {
     return { agent_id, deleted };
   }
 
-  status({ agent_id }: AgentArgs): Promise<Agent> {
+  status({ agent_id }: AgentArgs): Promise<AgentView> {
     return this.call('GET', pathOf(agent_id));
   }
 
-  list({ state, template_id }: ListArgs): Promise<{ agents: Agent[] }> {
+  list({ state, template_id }: ListArgs): Promise<{ agents: AgentView[] }> {
     return this.call('GET', '/agents', { state, template_id });
   }
 
-  restart({ agent_id }: AgentArgs): Promise<Agent> {
+  restart({ agent_id }: AgentArgs): Promise<AgentView> {
     return this.call('POST', `${pathOf(agent_id)}/restart`);
   }
 
@@ -61,16 +54,16 @@ export class RestTransport implements AgentTransport {
     return this.call('POST', `${pathOf(agent_id)}/signal`, {}, { name });
   }
 
-  pause({ agent_id }: AgentArgs): Promise<Agent> {
+  pause({ agent_id }: AgentArgs): Promise<AgentView> {
     return this.call('POST', `${pathOf(agent_id)}/pause`);
   }
 
-  resume({ agent_id }: AgentArgs): Promise<Agent> {
+  resume({ agent_id }: AgentArgs): Promise<AgentView> {
     return this.call('POST', `${pathOf(agent_id)}/resume`);
   }
 
   async logs({ agent_id, tail = 100 }: LogsArgs): Promise<{ agent_id: string; lines: string[] }> {
-    const text = await this.send('GET', `${pathOf(agent_id)}/logs`, { tail: String(tail) });
+    const text = await this.send('GET', `${pathOf(agent_id)}/logs`, { tail });
     return { agent_id, lines: text === '' ? [] : text.replace(/\n$/, '').split('\n') };
   }
 
@@ -78,55 +71,10 @@ export class RestTransport implements AgentTransport {
     return parse(await this.send(...request)) as T;
   }
 
-  private async send(
-    method: string,
-    path: string,
-    query: Record<string, string | undefined> = {},
-    body?: object,
-  ): Promise<string> {
-    const { url, token, timeoutMs = 60_000 } = this.options;
-    const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const search = given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
-    const headers: Record<string, string> = { authorization: `Bearer ${token}` };
-    if (body !== undefined) headers['content-type'] = 'application/json';
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(`${url.replace(/\/+$/, '')}${path}${search}`, {
-        method,
-        headers,
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      text = await response.text();
-    } catch (error) {
-      const { cause, message } = error as Error & { cause?: { code?: string } };
-      throw new AgentManagerError(
-        'DAEMON_NOT_RUNNING',
-        `${url} does not answer: ${cause?.code ?? message}`,
-        '',
-        {},
-        error,
-      );
-    }
-    if (response.ok) return text;
-    const { code, message, remedy, details } =
-      (parse(text) as { error?: Partial<AgentManagerError> } | null)?.error ?? {};
-    throw new AgentManagerError(
-      code ?? `HTTP_${response.status}`,
-      message ?? `${method} ${path} was answered with status ${response.status}`,
-      remedy,
-      details,
-    );
+  private send(method: string, path: string, query: Query = {}, body?: object): Promise<string> {
+    const { timeoutMs = 60_000, ...endpoint } = this.options;
+    return send(endpoint, { method, path, query, timeoutMs, ...(body === undefined ? {} : { body }) });
   }
 }
 
 const pathOf = (agentId: string): string => `/agents/${encodeURIComponent(agentId)}`;
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/client';
 import {
   AgentManagerError,
-  type Agent,
+  type AgentView,
   type AgentArgs,
   type AgentTransport,
   type ListArgs,
@@ -41,7 +41,7 @@ export class TemporalTransport implements AgentTransport {
     this.waitMs = waitMs;
   }
 
-  async start(args: StartArgs): Promise<Agent> {
+  async start(args: StartArgs): Promise<AgentView> {
     const { agent_id } = args;
     try {
       const handle = await this.client.workflow.start('agent', {
@@ -72,25 +72,25 @@ export class TemporalTransport implements AgentTransport {
     }
   }
 
-  async status({ agent_id }: AgentArgs): Promise<Agent> {
+  async status({ agent_id }: AgentArgs): Promise<AgentView> {
     const handle = this.handle(agent_id);
     try {
       const { status } = await handle.describe();
       if (status.name !== 'RUNNING') throw notFound(agent_id);
-      return await handle.query<Agent>('status');
+      return await handle.query<AgentView>('status');
     } catch (error) {
       throw coded(error, agent_id);
     }
   }
 
-  async list({ state, template_id }: ListArgs): Promise<{ agents: Partial<Agent>[] }> {
+  async list({ state, template_id }: ListArgs): Promise<{ agents: Partial<AgentView>[] }> {
     const conditions = [
       'WorkflowType = "agent"',
       'ExecutionStatus = "Running"',
       ...(state === undefined ? [] : [`AgentState = ${JSON.stringify(state)}`]),
       ...(template_id === undefined ? [] : [`TemplateId = ${JSON.stringify(template_id)}`]),
     ];
-    const agents: Partial<Agent>[] = [];
+    const agents: Partial<AgentView>[] = [];
     for await (const info of this.client.workflow.list({ query: conditions.join(' AND ') })) {
       // oxlint-disable-next-line typescript/no-deprecated -- the typed ones would need the server's types of each
       const first = (name: string): string | null => (info.searchAttributes[name]?.[0] as string | undefined) ?? null;
@@ -107,7 +107,7 @@ export class TemporalTransport implements AgentTransport {
     return { agents };
   }
 
-  async restart(args: AgentArgs): Promise<Agent> {
+  async restart(args: AgentArgs): Promise<AgentView> {
     await this.update(args.agent_id, 'restart', {});
     return this.status(args);
   }
@@ -116,12 +116,12 @@ export class TemporalTransport implements AgentTransport {
     return { agent_id, ...(await this.update(agent_id, 'signal', { name })) };
   }
 
-  async pause(args: AgentArgs): Promise<Agent> {
+  async pause(args: AgentArgs): Promise<AgentView> {
     await this.update(args.agent_id, 'pause', {});
     return this.status(args);
   }
 
-  async resume(args: AgentArgs): Promise<Agent> {
+  async resume(args: AgentArgs): Promise<AgentView> {
     await this.update(args.agent_id, 'resume', {});
     return this.status(args);
   }
@@ -144,12 +144,12 @@ export class TemporalTransport implements AgentTransport {
   }
 
   /** Until the workflow has decided: its process is asked for, or it has failed. */
-  private async untilUp(agentId: string, handle: WorkflowHandle): Promise<Agent> {
+  private async untilUp(agentId: string, handle: WorkflowHandle): Promise<AgentView> {
     const failed = handle.result().then(() => Promise.reject(notFound(agentId)));
     failed.catch(() => undefined);
     const deadline = Date.now() + this.waitMs;
     for (;;) {
-      const status = await Promise.race([handle.query<Agent>('status'), failed]);
+      const status = await Promise.race([handle.query<AgentView>('status'), failed]);
       if (status.state === 'stopped') await failed; // it closes
       if (status.state !== 'pending' || Date.now() > deadline) return status;
       await Promise.race([new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS)), failed]);

@@ -1,5 +1,5 @@
 /** An agent as the daemon shows it. Fields that a transport cannot know are null. */
-export interface Agent {
+export interface AgentView {
   agent_id: string;
   template_id: string | null;
   state: string;
@@ -54,14 +54,14 @@ export interface Stopped {
 
 /** The way to the daemon. A transport only translates: one verb is one call. */
 export interface AgentTransport {
-  start(args: StartArgs): Promise<Agent>;
+  start(args: StartArgs): Promise<AgentView>;
   stop(args: StopArgs): Promise<Stopped>;
-  status(args: AgentArgs): Promise<Agent>;
-  list(args: ListArgs): Promise<{ agents: Partial<Agent>[] }>;
-  restart(args: AgentArgs): Promise<Agent>;
+  status(args: AgentArgs): Promise<AgentView>;
+  list(args: ListArgs): Promise<{ agents: Partial<AgentView>[] }>;
+  restart(args: AgentArgs): Promise<AgentView>;
   signal(args: SignalArgs): Promise<{ agent_id: string; revision: number }>;
-  pause(args: AgentArgs): Promise<Agent>;
-  resume(args: AgentArgs): Promise<Agent>;
+  pause(args: AgentArgs): Promise<AgentView>;
+  resume(args: AgentArgs): Promise<AgentView>;
   logs(args: LogsArgs): Promise<{ agent_id: string; lines: string[] }>;
 }
 
@@ -76,17 +76,4 @@ export type Args<V extends Verb> = Parameters<AgentTransport[V]>[0];
 export type Result<V extends Verb> = Awaited<ReturnType<AgentTransport[V]>>;
 export type VerbOf<Name extends string> = Name extends ActionName<infer V> ? V : never;
 
-/** A refusal of the daemon, with its code, such as `AGENT_EXISTS`; see the daemon's docs/errors.md. */
-export class AgentManagerError extends Error {
-  readonly code: string;
-  readonly remedy: string;
-  readonly details: Record<string, unknown>;
-
-  constructor(code: string, message: string, remedy = '', details: Record<string, unknown> = {}, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'AgentManagerError';
-    this.code = code;
-    this.remedy = remedy;
-    this.details = details;
-  }
-}
+export { DaemonError, AgentManagerError } from './daemon-error.ts';
