@@ -13,6 +13,8 @@
  * | open          | row    | knows nothing of a start, or of a stop,     | dispatch again, if Temporal believes that the |
  * |               |        | that the workflow has asked for; or an      | daemon has the call and the daemon does not   |
  * |               |        | admission has no answer                     |                                               |
+ * | open          | row    | waits for others, and no daemon looks out   | dispatch again, likewise                      |
+ * |               |        | for it                                      |                                               |
  * | open          | row    | the same, and Temporal has no such call     | tell: the roster shows a decision that        |
  * |               |        |                                             | Temporal did not keep                         |
  * | open          | none   | anything                                    | tell: the workflow publishes itself again     |

@@ -294,6 +294,21 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'temporal.api_key.from_env names NOPE',
     ],
     ['a reference that leads nowhere', 'chief: "${NOPE}"', ':1:8: chief refers to ${NOPE}'],
+    [
+      'a dependency that is not there',
+      'agents: { stor: { command: [a] }, web: { command: [a], depends_on: [store] } }',
+      'agents.web.depends_on names "store"; expected one of stor, web; did you mean "stor"?',
+    ],
+    [
+      'dependencies that go round',
+      'agents: { a: { command: [x], depends_on: { b: ready } }, b: { command: [x], depends_on: [a] } }',
+      'agents.a.depends_on goes round: a → b → a; none of them could ever start',
+    ],
+    [
+      'a condition that does not exist',
+      'agents: { a: { command: [x] }, b: { command: [x], depends_on: { a: healthy } } }',
+      'agents.b.depends_on is {"a":"healthy"} (a mapping); expected a list of agents, or agents with what they must be: { message_store: ready } (started, ready or completed)',
+    ],
   ])('refuses %s with CONFIG_INVALID, naming file and place', async (_, yaml, message) => {
     const error = await errorOf(yaml);
     expect(error.code).toBe('CONFIG_INVALID');
