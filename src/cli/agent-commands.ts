@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { Transition } from '../contract/decision.ts';
 import { agentPath, type Settled } from './daemon-client.ts';
-import { addAgentVerbs, GRACE, WAIT } from './agent-verbs.ts';
+import { addAgentVerbs, WAIT } from './agent-verbs.ts';
+import { addRemoveCommand } from './remove-command.ts';
 import { collect, contextOf } from './context.ts';
 import { withExamples } from './examples.ts';
 import { addLogCommand } from './log-command.ts';
 import { agentLine, agentTable, print, settledLine, table, vitalsLines } from './output.ts';
 import { during } from './progress.ts';
-import { spawnBody, type SpawnOptions } from './spawn-body.ts';
+import { spawnBody, type SpawnOptions, withTypes } from './spawn-body.ts';
 import { watchAgents } from './watch.ts';
 
 /** An entry of `GET /agents/{id}/history`. */
@@ -61,7 +62,7 @@ export function addAgentCommands(program: Command): void {
     .command('spawn [agent_id] [command...]')
     .description('create an agent, from a template or a command after --')
     .option('--template <id>', 'the template it is made from')
-    .option('--var <name=value>', 'a variable of the template; repeatable', collect)
+    .option('--var <name=value>', 'a variable of the template, of the type that it declares; repeatable', collect)
     .option('--label <name=value>', 'a label; repeatable', collect)
     .option('--env <NAME=value>', 'a variable of its environment; repeatable', collect)
     .option('--cwd <folder>', 'where its command runs')
@@ -78,7 +79,7 @@ export function addAgentCommands(program: Command): void {
         command: Command,
       ) => {
         const { json, daemon } = contextOf(command);
-        const body = spawnBody(agentId, argv, options);
+        const body = await withTypes(daemon, spawnBody(agentId, argv, options), options.var);
         const agent = await during(`Starting ${body.agent_id}`, () =>
           daemon.json<Settled>('POST', '/agents', { query: { wait: options.wait }, body }),
         );
@@ -87,27 +88,13 @@ export function addAgentCommands(program: Command): void {
     );
   withExamples(
     spawn,
-    'agents spawn w1 --template DataAnalystAgent_v1 --var region=eu --task "Summarise the logs"',
+    'agents spawn w1 --template DataAnalystAgent_v1 --var region=eu --var depth=3 --task "Summarise the logs"',
     'agents spawn counter --env STEP=2 -- python3 counter.py --fast',
     `echo '{"agent_id":"w2","template_id":"T","variables":{"size":3}}' | openstarry-daemon agents spawn --input -`,
   );
 
   addAgentVerbs(agents);
-
-  const rm = agents
-    .command('rm <agent_id>')
-    .description('stop and delete an agent; its logs and history stay')
-    .option('--purge', 'delete its logs and history too')
-    .option(...WAIT)
-    .option(...GRACE)
-    .action(async (agentId: string, options: { purge?: boolean; wait?: string; grace?: string }, command: Command) => {
-      const { json, daemon } = contextOf(command);
-      const answer = await during(`Deleting ${agentId}`, () =>
-        daemon.json<Settled | { deleted: true }>('DELETE', agentPath(agentId), { query: { ...options } }),
-      );
-      print(json, answer, () => ('state' in answer ? settledLine(answer) : `${agentId} is deleted`));
-    });
-  withExamples(rm, 'agents rm w1', 'agents rm w1 --purge --grace 2s');
+  addRemoveCommand(agents);
 
   const signal = agents
     .command('signal <agent_id> <name>')

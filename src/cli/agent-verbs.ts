@@ -3,7 +3,7 @@ import type { PublicState } from '../contract/agent-view.ts';
 import { CodedError, ERRORS, isErrorCode, type ErrorBody } from '../contract/errors.ts';
 import { errorColors } from './colors.ts';
 import { collect, contextOf } from './context.ts';
-import { agentPath, type DaemonClient, type Settled } from './daemon-client.ts';
+import { agentPath, type Settled } from './daemon-client.ts';
 import { withExamples } from './examples.ts';
 import { print, settledLine, stateText } from './output.ts';
 import { during } from './progress.ts';
@@ -11,13 +11,13 @@ import { during } from './progress.ts';
 export const WAIT = ['--wait <how>', 'running, ready, accepted, none, or how long, such as 5s'] as const;
 export const GRACE = ['--grace <time>', 'how long it may take to leave by itself, such as 2s'] as const;
 
-interface Selection {
+export interface Selection {
   all?: boolean;
   label?: string[];
   faultDomain?: string;
 }
 
-interface BulkAnswer {
+export interface BulkAnswer {
   results: {
     agent_id: string;
     settled: boolean;
@@ -41,13 +41,7 @@ const VERBS = {
 /** One command for one agent, for several, or for all that are selected. */
 export function addAgentVerbs(agents: Command): void {
   for (const [verb, { does, doing }] of Object.entries(VERBS)) {
-    const own = agents
-      .command(`${verb} [agent_id...]`)
-      .description(does)
-      .option('--all', 'all agents')
-      .option('--label <label>', 'those with name=value, or name; repeatable', collect)
-      .option('--fault-domain <name>', 'those in this fault domain')
-      .option(...WAIT);
+    const own = withSelection(agents.command(`${verb} [agent_id...]`).description(does)).option(...WAIT);
     if (verb === 'stop') own.option(...GRACE);
     own.action(async (ids: string[], options: Selection & { wait?: string; grace?: string }, command: Command) => {
       const { json, daemon } = contextOf(command);
@@ -63,11 +57,10 @@ export function addAgentVerbs(agents: Command): void {
       }
       const answer = await during(`${doing} ${ids.length > 0 ? `${ids.length} agents` : 'the agents'}`, () =>
         body === undefined
-          ? each(daemon, ids, verb, query)
+          ? each(ids, (id) => daemon.json<Settled>('POST', agentPath(id, `/${verb}`), { query }))
           : daemon.json<BulkAnswer>('POST', `/agents:${verb}`, { query, body }),
       );
-      print(json, answer, () => bulkText(answer));
-      process.exitCode = exitOf(answer);
+      printBulk(json, answer);
     });
     withExamples(
       own,
@@ -79,8 +72,15 @@ export function addAgentVerbs(agents: Command): void {
   }
 }
 
+export function withSelection(command: Command): Command {
+  return command
+    .option('--all', 'all agents')
+    .option('--label <label>', 'those with name=value, or name; repeatable', collect)
+    .option('--fault-domain <name>', 'those in this fault domain');
+}
+
 /** @returns undefined if agents are named instead */
-function selectionOf(verb: string, ids: string[], { all, label, faultDomain }: Selection): object | undefined {
+export function selectionOf(verb: string, ids: string[], { all, label, faultDomain }: Selection): object | undefined {
   const isSelected = all === true || label !== undefined || faultDomain !== undefined;
   if (ids.length > 0 && !isSelected) return undefined;
   if (ids.length > 0) throw new CodedError('INVALID_REQUEST', `${verb}: name agents, or select them, not both`);
@@ -98,17 +98,17 @@ function selectionOf(verb: string, ids: string[], { all, label, faultDomain }: S
   };
 }
 
-async function each(
-  daemon: DaemonClient,
+/** The same for each of several, at the same time; what one refuses is told with its name. */
+export async function each(
   ids: string[],
-  verb: string,
-  query: Record<string, string | undefined>,
+  command: (agentId: string) => Promise<Settled | { deleted: true }>,
 ): Promise<BulkAnswer> {
   const results = await Promise.all(
     ids.map(async (agent_id) => {
       try {
-        const agent = await daemon.json<Settled>('POST', agentPath(agent_id, `/${verb}`), { query });
-        const { settled, state, note } = agent;
+        const answer = await command(agent_id);
+        if ('deleted' in answer) return { agent_id, settled: true };
+        const { settled, state, note } = answer;
         return { agent_id, settled, state, ...(note === undefined ? {} : { note }) };
       } catch (error) {
         if (!(error instanceof CodedError) || error.code === 'DAEMON_NOT_RUNNING') throw error;
@@ -123,6 +123,12 @@ async function each(
     settled: results.filter(({ settled }) => settled).length,
     failed: results.filter(({ error }) => error !== undefined).length,
   };
+}
+
+/** Prints it and sets the exit code. */
+export function printBulk(json: boolean, answer: BulkAnswer): void {
+  print(json, answer, () => bulkText(answer));
+  process.exitCode = exitOf(answer);
 }
 
 function bulkText({ results, total }: BulkAnswer): string {

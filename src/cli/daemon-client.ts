@@ -1,6 +1,7 @@
 import type { AgentView } from '../contract/agent-view.ts';
 import { CodedError, isErrorCode, type ErrorBody } from '../contract/errors.ts';
 import type { DaemonAddress } from './daemon-address.ts';
+import { ownVersion } from './version.ts';
 
 export type Settled = AgentView & { settled: boolean; note?: string };
 export type Query = Record<string, string | number | boolean | string[] | undefined>;
@@ -15,12 +16,15 @@ export class DaemonClient {
 
   async json<T>(method: string, path: string, options: { query?: Query; body?: unknown } = {}): Promise<T> {
     const response = await this.#fetch(method, path, options);
-    return (await response.json()) as T;
+    return (await response.json().catch((error: unknown) => {
+      throw error instanceof SyntaxError ? this.#foreign(response) : this.#lost(error);
+    })) as T;
   }
 
   /** Text as it comes. */
   async *text(path: string, query: Query, accept: string): AsyncGenerator<string> {
     const response = await this.#fetch('GET', path, { query, accept });
+    if (response.headers.get('content-type')?.startsWith('text/html')) throw this.#foreign(response);
     if (response.body === null) return;
     const decoder = new TextDecoder();
     try {
@@ -48,13 +52,22 @@ export class DaemonClient {
     } catch (error) {
       throw this.#lost(error);
     }
-    if (!response.ok) throw await refusalOf(response);
-    return response;
+    if (response.ok) return response;
+    const refusal = await refusalOf(response);
+    // Each command knows its route: who does not is not the API of a daemon, or of another version.
+    if (refusal === undefined || refusal.code === 'ROUTE_NOT_FOUND') throw this.#foreign(response);
+    throw refusal;
+  }
+
+  /** It answers, but is something else: the door of Temporal's Web UI, or of the metrics. */
+  #foreign({ status }: Response): CodedError {
+    const message = `What answers at ${this.address.url} (HTTP ${status}) is not the API of a daemon of version ${ownVersion()}: is it the right port?`;
+    return new CodedError('DAEMON_NOT_RUNNING', message);
   }
 
   #lost(error: unknown): CodedError {
-    const cause = (error as Error).cause as { code?: string } | undefined;
-    const why = cause?.code ?? (error as Error).message;
+    const cause = (error as Error).cause as { code?: string; message?: string } | undefined;
+    const why = cause?.code ?? cause?.message ?? (error as Error).message;
     return new CodedError('DAEMON_NOT_RUNNING', `No answer from ${this.address.url} (${why})`, {}, error);
   }
 }
@@ -69,10 +82,11 @@ function queryString(query: Query = {}): string {
   return params.size === 0 ? '' : `?${params.toString()}`;
 }
 
-async function refusalOf(response: Response): Promise<CodedError> {
+async function refusalOf(response: Response): Promise<CodedError | undefined> {
   const body = (await response.json().catch(() => undefined)) as Partial<ErrorBody> | undefined;
   const { code, message, details = {}, request_id } = body?.error ?? {};
+  if (typeof code !== 'string') return undefined;
   if (!isErrorCode(code))
-    return new CodedError('INTERNAL', `${response.url} answered ${response.status} ${response.statusText}`);
+    return new CodedError('INTERNAL', `A daemon of another version answers ${String(code)}: ${message}`);
   return new CodedError(code, message ?? code, request_id === undefined ? details : { ...details, request_id });
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { AgentInput } from '../contract/agent-input.ts';
+import type { TemplateVariableView, TemplateView } from '../contract/template-view.ts';
 import { CodedError } from '../contract/errors.ts';
+import type { DaemonClient } from './daemon-client.ts';
 
 export interface SpawnOptions {
   template?: string;
@@ -33,6 +35,31 @@ export function spawnBody(agentId: string | undefined, command: string[], option
   if (body.agent_id === undefined)
     throw new CodedError('INVALID_REQUEST', 'The agent_id is missing: give it as the first argument or in --input');
   return body;
+}
+
+/**
+ * A command line has only texts: those of `--var` become the numbers and truth values that the template declares. What is
+ * none stays a text, and the API says what is wrong with it.
+ */
+export async function withTypes(
+  daemon: Pick<DaemonClient, 'json'>,
+  body: Partial<AgentInput>,
+  typed: string[] | undefined,
+): Promise<Partial<AgentInput>> {
+  const { template_id: id } = body;
+  if (typed === undefined || id === undefined) return body;
+  const template = daemon.json<TemplateView>('GET', `/templates/${encodeURIComponent(id)}`);
+  const declared = (await template.catch(() => undefined))?.variables ?? {};
+  const values = Object.entries(pairs('--var', typed) ?? {});
+  return {
+    ...body,
+    variables: Object.fromEntries(values.map(([name, text]) => [name, typedValue(text, declared[name]?.type)])),
+  };
+}
+
+function typedValue(text: string, type: TemplateVariableView['type'] = 'string'): string | number | boolean {
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
+  return type === 'number' && text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
 function given(name: string, value: unknown): Record<string, unknown> {

@@ -72,7 +72,9 @@ export function addStartCommands(program: Command): void {
 
   const restart = program
     .command('restart')
-    .description('restart the daemon, in the background; its agents run on')
+    .description(
+      'restart the daemon, in the background; its agents run on. Under systemd: systemctl restart openstarry-daemon',
+    )
     .option('--timeout <seconds>', 'how long to wait until it is gone', '60')
     .action(async (options: { timeout: string }, command: Command) => {
       const { json, daemon } = contextOf(command);
@@ -83,6 +85,10 @@ export function addStartCommands(program: Command): void {
       }
       const before = await daemon.json<DaemonView>('GET', '/status');
       const origin = originOf(pid, before);
+      if (origin.env?.['SYSTEMD_EXEC_PID'] === String(pid)) {
+        const message = `The daemon (pid ${pid}) is run by systemd, which would take it for stopped: use \`systemctl restart openstarry-daemon\`, with --user for a user's service; its agents run on`;
+        throw new CodedError('INVALID_REQUEST', message);
+      }
       await stopDaemon(daemon, true, secondsOf(options.timeout) * 1000);
       await startDetached(json, origin);
     });

@@ -34,6 +34,7 @@ export async function watchAgents(daemon: DaemonClient, query: Query, json: bool
   const redraw = inPlace ? setInterval(soon, REDRAW_MS) : undefined;
   const follow = async (): Promise<void> => {
     const first = events.next();
+    first.catch(() => undefined); // told below, unless the list says the same before
     await draw();
     for (let next = await first; next.done !== true; next = await events.next()) soon();
   };

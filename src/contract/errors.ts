@@ -23,7 +23,7 @@ export const ERRORS = {
     401,
     4,
     false,
-    'Send "Authorization: Bearer <token>"; the admin token is in the file named in details.token_file',
+    'Send "Authorization: Bearer <token>" with the admin token, the file of which the message names; on the command line: --token-file',
   ),
   FORBIDDEN: row(403, 4, false, 'Use a token that allows this, or add the template to `may.start` of the agent'),
   HOST_NOT_ALLOWED: row(403, 4, false, 'Call the API by a loopback name, such as 127.0.0.1 or localhost'),
@@ -148,7 +148,12 @@ export const ERRORS = {
     false,
     'Stop the running daemon with `openstarry-daemon stop`, or use another OPENSTARRY_HOME',
   ),
-  DAEMON_NOT_RUNNING: row(503, 3, false, 'Start it with `openstarry-daemon start`'),
+  DAEMON_NOT_RUNNING: row(
+    503,
+    3,
+    false,
+    'Start it with `openstarry-daemon start`; one that runs elsewhere is found by its OPENSTARRY_HOME, or by --url',
+  ),
   PORT_IN_USE: row(
     409,
     5,

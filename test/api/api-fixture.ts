@@ -131,7 +131,7 @@ async function* happened(): AsyncGenerator<FleetEvent> {
 const noTemplates: ApiDeps['templates']['source'] = {
   load: async (id) => {
     if (id !== 'T') throw new CodedError('TEMPLATE_NOT_FOUND', `There is no template ${id}`);
-    const variables = { depth: { type: 'number', default: 3 } };
+    const variables = { depth: { type: 'number', default: 3 }, deep: { type: 'boolean', default: true } };
     return {
       id,
       location: '/etc/templates/T.yaml',

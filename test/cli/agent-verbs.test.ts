@@ -13,6 +13,41 @@ beforeEach(() => {
 });
 afterAll(() => cli.end());
 
+describe('agents rm', () => {
+  const removed = () => cli.api.asked.filter(({ method }) => method === 'remove').map(({ args }) => args[0]);
+
+  test('deletes several, and tells what one refuses', async () => {
+    expect(await cli.run(['agents', 'rm', 'a', 'b', '--purge'])).toMatchObject({
+      code: 0,
+      out: 'a is gone\nb is gone\n',
+    });
+    expect(cli.api.asked.map(({ method, args }) => [method, args])).toEqual([
+      ['remove', ['a', expect.objectContaining({ purge: true })]],
+      ['remove', ['b', expect.objectContaining({ purge: true })]],
+    ]);
+    cli.api.state.answer = new CodedError('AGENT_NOT_FOUND', 'There is no agent x');
+    const none = await cli.run(['agents', 'rm', 'x', 'y', '--json']);
+    expect([none.code, JSON.parse(none.out)]).toMatchObject([3, { total: 2, settled: 0, failed: 2 }]);
+  });
+
+  test.for([['--all'], ['--fault-domain', 'default']])('%j selects among those there are', async (selection) => {
+    expect(await cli.run(['agents', 'rm', ...selection])).toMatchObject({ code: 0, out: 'a is gone\nb is gone\n' });
+    expect(removed()).toEqual(['a', 'b']);
+  });
+
+  test('a selection may be empty, none at all is refused', async () => {
+    const none = await cli.run(['agents', 'rm', '--fault-domain', 'data']);
+    expect(none).toMatchObject({ code: 0, out: 'No agent is selected\n' });
+    await cli.run(['agents', 'rm', '--label', 'team=x']);
+    expect(cli.api.asked.filter(({ method }) => method === 'list').at(-1)?.args[0]).toEqual({ labels: ['team=x'] });
+    cli.api.asked.length = 0;
+    for (const args of [[], ['a', '--all']]) {
+      expect(await cli.run(['agents', 'rm', ...args])).toMatchObject({ code: 2, err: expect.stringContaining('rm: ') });
+    }
+    expect(cli.api.asked).toEqual([]);
+  });
+});
+
 describe('agents <verb>', () => {
   test.for(['start', 'stop', 'restart', 'pause', 'resume'])('%s commands one', async (verb) => {
     const { code, out } = await cli.run(['agents', verb, 'a', '--wait', 'none']);

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -102,6 +105,43 @@ describe('status', () => {
     const missing = await cli(['--token-file', '/nowhere/token', 'status']);
     expect(missing).toMatchObject({ code: 4, err: expect.stringContaining('/nowhere/token') });
   });
+  test('exits 4 with the wrong token, and says where the right one is', async () => {
+    const wrong = path.join(home, 'wrong');
+    await writeFile(wrong, 'wrong');
+    for (const args of [['ls'], ['ls', '--watch'], ['logs', '-f', 'a']]) {
+      const { code, out, err } = await cli(['--token-file', wrong, 'agents', ...args]);
+      expect([code, out]).toEqual([4, '']);
+      expect(err).toMatch(/^UNAUTHORIZED .*the admin token is in \S+\n {2}.*--token-file\n$/);
+    }
+  });
+  test('exits 3 where something else answers than the API of a daemon', async () => {
+    const page = createServer((request, response) => {
+      const isFound = request.method === 'GET';
+      response.writeHead(isFound ? 200 : 405, { 'content-type': 'text/html' }).end('<!doctype html>');
+    });
+    const health = createServer((_request, response) => {
+      response.writeHead(404, { 'content-type': 'application/json' });
+      response.end('{"error":{"code":"ROUTE_NOT_FOUND","message":"There is no GET /agents","remedy":""}}');
+    });
+    for (const server of [page, health]) {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const commands = [
+        ['agents', 'ls'],
+        ['agents', 'logs', 'a'],
+        ['agents', 'spawn', 'x', '--', 'true'],
+        ['agents', 'ls', '--watch'],
+      ];
+      for (const args of commands) {
+        const { code, out, err } = await cli(['--url', url, ...args]);
+        expect([code, out]).toEqual([3, '']);
+        const [message, remedy, ...rest] = err.trimEnd().split('\n');
+        expect(message).toMatch(/^DAEMON_NOT_RUNNING What answers at \S+ \(HTTP \d+\) is not the API of a daemon/);
+        expect([remedy, rest]).toEqual([expect.stringContaining('--url'), []]);
+      }
+      server.close();
+    }
+  });
   test('--url reaches a daemon elsewhere', async () => {
     await writeDaemonFile(2 ** 22 + 1);
     const { code, out } = await cli([
@@ -148,6 +188,20 @@ describe('agents', () => {
       { agent_id: 'w1', template_id: 'T', variables: { a: '1=2' }, labels: { x: 'y' }, task: 'do it' },
       { wait: 'running', waitMs: 5000 },
     ]);
+  });
+  test('spawn gives variables the types that the template declares', async () => {
+    const typed = ['--var', 'depth=2.5', '--var', 'deep=false', '--var', 'other=7'];
+    await cli(['agents', 'spawn', 'w1', '--template', 'T', ...typed]);
+    expect(lastAsked().args[0]).toMatchObject({ variables: { depth: 2.5, deep: false, other: '7' } });
+    await cli(['agents', 'spawn', 'w1', '--template', 'T', '--var', 'depth=two', '--var', 'deep=']);
+    expect(lastAsked().args[0]).toMatchObject({ variables: { depth: 'two', deep: '' } });
+    await cli(['agents', 'spawn', '--input', '-', '--var', 'depth=1'], '{"agent_id":"w2","template_id":"T"}');
+    expect(lastAsked().args[0]).toMatchObject({ variables: { depth: 1 } });
+    // What no template tells stays a text.
+    await cli(['agents', 'spawn', 'w1', '--template', 'Unknown', '--var', 'depth=1']);
+    expect(lastAsked().args[0]).toMatchObject({ variables: { depth: '1' } });
+    await cli(['agents', 'spawn', 'w1', '--var', 'depth=1', '--', 'echo', '{{depth}}']);
+    expect(lastAsked().args[0]).toMatchObject({ variables: { depth: '1' } });
   });
   test('spawn takes a command after --, with its own options', async () => {
     await cli(['agents', 'spawn', 'c1', '--env', 'A=b', '--', 'python3', 'x.py', '--json', '-f']);
@@ -269,6 +323,22 @@ describe('stop', () => {
   });
   test('exits 3 when no daemon is running', async () => {
     expect((await cli(['stop'], '', { OPENSTARRY_HOME: path.join(home, 'elsewhere') })).code).toBe(3);
+  });
+});
+
+describe('restart', () => {
+  test('leaves a daemon to systemd that is run by it', async () => {
+    // As systemd does, with the pid of what it executes.
+    const unit = ['-c', 'export SYSTEMD_EXEC_PID=$$; exec "$0" -e "setInterval(() => {}, 1000)"', process.execPath];
+    const daemon = spawn('sh', unit, { stdio: 'ignore' });
+    await once(daemon, 'spawn');
+    await writeDaemonFile(daemon.pid!);
+    await until(() => readFileSync(`/proc/${daemon.pid}/environ`, 'utf8').includes('SYSTEMD_'), { what: 'the exec' });
+    api.state.shutdowns.length = 0;
+    const { code, err } = await cli(['restart']);
+    expect([code, err]).toEqual([2, expect.stringContaining('systemctl restart openstarry-daemon')]);
+    expect(api.state.shutdowns).toEqual([]);
+    daemon.kill('SIGKILL');
   });
 });
 
