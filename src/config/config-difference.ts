@@ -27,6 +27,7 @@ function differing(known: Record<string, unknown>, given: Record<string, unknown
 /** The settings of the daemon that differ, and from when on the new ones count. */
 export function differingSettings(known: LoadedConfig, given: LoadedConfig): ChangedSetting[] {
   const domains = Object.keys({ ...known.faultDomains, ...given.faultDomains });
+  const queues = Object.keys({ ...known.messaging.queues, ...given.messaging.queues });
   const now: [setting: string, before: unknown, after: unknown][] = [
     ['master', known.master, given.master],
     ['chief', known.chief, given.chief],
@@ -36,6 +37,12 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
       known.faultDomains[name],
       given.faultDomains[name],
     ]),
+    ...queues.map((name): [string, unknown, unknown] => [
+      `queues.${name}`,
+      known.messaging.queues[name],
+      given.messaging.queues[name],
+    ]),
+    ['messages.types', known.messaging.types, given.messaging.types],
     ['defaults.stop', known.defaults.stop, given.defaults.stop],
     ['logs.min_free', known.logs.minFreeBytes, given.logs.minFreeBytes],
     ['temporal.require_signed', known.temporal.requireSigned, given.temporal.requireSigned],
@@ -46,6 +53,8 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
       known.ports[name],
       given.ports[name],
     ]),
+    ['messages', generalOf(known), generalOf(given)],
+    ['topics', known.messaging.topics, given.messaging.topics],
     ['plugins.bus', known.plugins.bus, given.plugins.bus],
     ['plugins.state', known.plugins.state, given.plugins.state],
     ['temporal.address', known.temporal.address, given.temporal.address],
@@ -57,6 +66,13 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
     pairs.filter(([, before, after]) => !isSame(before, after)).map(([setting]) => ({ setting, takes_effect }));
   return [...others(now, 'now'), ...others(later, 'at the next start')];
 }
+
+/** What a bus is opened with. */
+const generalOf = ({ messaging: { defaults, ageingMs, deadLettersKeptMs } }: LoadedConfig): unknown => ({
+  defaults,
+  ageingMs,
+  deadLettersKeptMs,
+});
 
 export function isSame(before: unknown, after: unknown): boolean {
   if (before === undefined || after === undefined) return before === after;

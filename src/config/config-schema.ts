@@ -2,20 +2,13 @@ import { z } from 'zod';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../domain/fault-domains.ts';
 import { agentId, backoff, domainName, duration, restart, stop, successExitCodes } from '../schema/fields.ts';
 import { strict, textOf } from '../schema/problem.ts';
+import { messagingFields } from './messaging-settings.ts';
 import { plugin } from './plugin-settings.ts';
+import { flag, numeric, text } from './setting-fields.ts';
 import { size } from '../schema/size-field.ts';
-
-/** A reference such as `${PORT:-5050}` expands to a text: digits are taken for the number that they are. */
-const numeric = <T extends z.ZodType>(inner: T) =>
-  z.preprocess(
-    (value) => (typeof value === 'string' && /^\d{1,9}(\.\d{1,9})?$/.test(value) ? Number(value) : value),
-    inner,
-  );
-const flag = z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean());
 
 const port = numeric(z.int().min(0).max(65_535)).exactOptional();
 const amount = numeric(z.int().min(1).max(1_000_000));
-const text = z.string().min(1, 'a text').max(4096);
 
 const giveUp = z.union(
   [z.literal('never'), strict({ failures: amount, within: duration }), strict({ consecutive: amount })],
@@ -73,6 +66,7 @@ export const configSchema = strict({
   }).exactOptional(),
   agents: z.record(agentId, agentFields).exactOptional(),
   logs: strict({ min_free: size.exactOptional() }).exactOptional(),
+  ...messagingFields,
   plugins: strict({ bus: plugin.exactOptional(), state: plugin.exactOptional() }).exactOptional(),
   ports: strict({ api: port, health: port, metrics: port, temporal: port, ui: port }).exactOptional(),
   temporal: strict({

@@ -1,6 +1,8 @@
 import type { AgentInput } from '../contract/agent-input.ts';
+import type { QueueSettings } from '../domain/messages/queue-settings.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
+import type { QueueMembers } from '../schema/queue-settings.ts';
 
 /** The configuration file, checked, with every default filled in. */
 export interface LoadedConfig {
@@ -20,6 +22,7 @@ export interface LoadedConfig {
   agents: AgentInput[];
   /** Below so much free space on their disk logs are cut; null is the custodian's standard. */
   logs: { minFreeBytes: number | null };
+  messaging: MessagingSettings;
   plugins: InfrastructureSettings;
   ports: Ports;
   temporal: TemporalSettings;
@@ -29,6 +32,31 @@ export interface LoadedConfig {
 export type DesignLayerSettings =
   | { kind: 'folder'; path: string }
   | { kind: 'service'; url: string; token: string | null };
+
+/** How messages are handed out and kept. */
+export interface MessagingSettings {
+  /** Of queues that say nothing else. */
+  defaults: QueueSettings;
+  ageingMs: number;
+  deadLettersKeptMs: number;
+  topics: { keepCount: number; keepMs: number };
+  queues: Record<string, DeclaredQueue>;
+  /** Users' own message types, by name. */
+  types: Record<string, MessageTypeFile>;
+}
+
+export interface DeclaredQueue {
+  /** Null: any agent. */
+  members: QueueMembers | null;
+  settings: QueueSettings;
+}
+
+export interface MessageTypeFile {
+  /** Absolute path. */
+  file: string;
+  /** A JSON Schema, draft 2020-12. */
+  schema: unknown;
+}
 
 /** Which plugin keeps messages and topics, and which one agents' state. */
 export interface InfrastructureSettings {

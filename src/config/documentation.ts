@@ -48,6 +48,24 @@ export const SETTINGS: Table = {
     '`100MiB`; a twentieth of a disk under 2 GiB',
     'With less free space on the disk of the state directory, old logs are removed, then the largest is cut. `0B`: never.',
   ),
+  queues: row('none', 'Work queues by name, see [below](#queues).'),
+  'messages.lease': row('`60s`', 'How long a receiver has for a message before it is handed out again.'),
+  'messages.attempts': row('`5`', 'Handed out so often without being acknowledged, a message becomes a dead letter.'),
+  'messages.retry': row(
+    '`initial: 1s`, `factor: 2`, `max: 60s`, `jitter: 0.1`',
+    'How long a message that was refused (nack) waits for its next attempt.',
+  ),
+  'messages.ttl': row('`7d`', 'For messages without their own: then they become dead letters. `never` keeps them.'),
+  'messages.max_messages': row('`200000`', 'Messages that a queue holds. More are refused.'),
+  'messages.max_per_sender': row('`150000`', 'Of them, from one sender.'),
+  'messages.ageing': row('`30s`', 'A message gains one step of priority for each time so long that it waits.'),
+  'messages.dead_letters_kept': row('`7d`', 'Dead letters that are older are deleted.'),
+  'messages.types': row(
+    'none',
+    "Your own message types: a name and the file of a JSON Schema (draft 2020-12), which payloads must follow. Other types are accepted as they are; the daemon's own have schemas of their own.",
+  ),
+  'topics.keep': row('`10000`', 'Events that are kept of each topic.'),
+  'topics.keep_for': row('`24h`', 'And for how long.'),
   'plugins.bus.use': row(
     '`sqlite`',
     'What keeps messages and topics: `sqlite` (in the state directory), `redis`, or the name or path of a plugin, see [below](#plugins).',
@@ -101,6 +119,10 @@ export const AGENT_FIELDS: Table = {
     'Agents that must be there first, and that are stopped after it: a list, or `{ message_store: ready }` with `started`, `ready` or `completed`. A restart after a failure does not wait again.',
   ),
   limits: row('none', '`memory`, `cpu`, `for` and `action`, see [Limits](#limits).'),
+  wake_on_message: row(
+    '`false`',
+    'A message that comes while the agent is stopped or completed starts it. One that is disabled or paused is left alone.',
+  ),
   may: row('none', '`start`: templates from which the agent may start agents with its own token.'),
 };
 
@@ -115,6 +137,19 @@ export const FAULT_DOMAIN_FIELDS: Table = {
   // oxlint-disable-next-line unicorn/no-thenable -- a word of the configuration; this is awaited nowhere
   then: row('of the base', '`disable` or `fail_stop`.'),
   incident_after: row('of the base', 'Consecutive failures at which an incident opens.'),
+};
+
+/** Fields of a work queue. */
+export const QUEUE_FIELDS: Table = {
+  members: row('any agent', 'Who receives from it: a list of agent ids, or `{ labels: { role: analyst } }`.'),
+  concurrency: row('no limit', 'Messages that are handed out at the same time, to all together.'),
+  per_consumer: row('no limit', 'Messages that are handed out at the same time to one agent.'),
+  lease: row('`messages.lease`', 'How long a receiver has for a message before it is handed out again.'),
+  attempts: row('`messages.attempts`', 'Handed out so often without being acknowledged, it becomes a dead letter.'),
+  retry: row('`messages.retry`', 'How long a message that was refused waits for its next attempt.'),
+  ttl: row('`messages.ttl`', 'For messages without their own; `never` keeps them.'),
+  max_messages: row('`messages.max_messages`', 'Messages that it holds. More are refused.'),
+  max_per_sender: row('`messages.max_per_sender`', 'Of them, from one sender.'),
 };
 
 /** Fields that only a template has. */

@@ -1,10 +1,11 @@
-import { AGENT_FIELDS, FAULT_DOMAIN_FIELDS, SETTINGS, VARIABLE_FIELDS } from './documentation.ts';
+import { AGENT_FIELDS, FAULT_DOMAIN_FIELDS, QUEUE_FIELDS, SETTINGS, VARIABLE_FIELDS } from './documentation.ts';
 import { configJsonSchema, markdownTable, templateJsonSchema } from './json-schema.ts';
 
 const TABLES: Record<string, () => string> = {
   settings: () => markdownTable('Setting', SETTINGS),
   'agent fields': () => markdownTable('Field', AGENT_FIELDS, { signed: true }),
   'variable fields': () => markdownTable('Field', VARIABLE_FIELDS),
+  'queue fields': () => markdownTable('Field', QUEUE_FIELDS),
   'fault domain fields': () => markdownTable('Field', FAULT_DOMAIN_FIELDS),
 };
 

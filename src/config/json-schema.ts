@@ -7,6 +7,7 @@ import { configSchema } from './config-schema.ts';
 import {
   AGENT_FIELDS,
   FAULT_DOMAIN_FIELDS,
+  QUEUE_FIELDS,
   SETTINGS,
   TEMPLATE_FIELDS,
   VARIABLE_FIELDS,
@@ -31,6 +32,8 @@ export function configJsonSchema(): JsonSchema {
   describe(whole, SETTINGS);
   const domains = properties['fault_domains']?.additionalProperties;
   if (typeof domains === 'object') describe(domains, FAULT_DOMAIN_FIELDS);
+  const queues = properties['queues']?.additionalProperties;
+  if (typeof queues === 'object') describe(queues, QUEUE_FIELDS);
   const agent = describe(schemaOf(agentRequestSchema), AGENT_FIELDS);
   // In the file the key is the agent's id.
   const { agent_id: _id, ...fields } = agent.properties as Record<string, JsonSchema>;
@@ -53,10 +56,12 @@ export function templateJsonSchema(): JsonSchema {
 export function undocumented(): string[] {
   const { $schema: _schema, ...config } = schemaOf(configSchema);
   const domains = config.properties?.['fault_domains']?.additionalProperties;
+  const queues = config.properties?.['queues']?.additionalProperties;
   const variables = schemaOf(templateSchema).properties?.['variables']?.additionalProperties;
   return [
     ...gaps('', config, SETTINGS),
     ...gaps('fault_domains.<name>.', domains as JsonSchema, FAULT_DOMAIN_FIELDS),
+    ...gaps('queues.<name>.', queues as JsonSchema, QUEUE_FIELDS),
     ...gaps('agents.<id>.', schemaOf(agentRequestSchema), AGENT_FIELDS),
     ...gaps('variables.<name>.', variables as JsonSchema, VARIABLE_FIELDS),
   ];

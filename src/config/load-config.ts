@@ -16,6 +16,7 @@ import { DEFAULT_PORTS, type LoadedConfig, type Ports } from './config.ts';
 import { designLayerOf } from './design-layer-settings.ts';
 import { expandSettings } from './expand-settings.ts';
 import { faultDomainsOf } from './fault-domain-settings.ts';
+import { messagingOf } from './messaging-settings.ts';
 import type { FoundAgent } from './registry-folder.ts';
 import { pluginsOf } from './plugin-settings.ts';
 import { registryOf } from './registry.ts';
@@ -58,6 +59,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
     defaults: { stop: stopPolicyOf(DEFAULT_STOP, settings.defaults ?? null) },
     agents,
     logs: { minFreeBytes: settings.logs?.min_free === undefined ? null : parseBytes(settings.logs.min_free) },
+    messaging: await messagingOf(source, settings, (where, work) => at(source, where, work)),
     plugins: pluginsOf(source, settings, env),
     ports: portsOf(source, settings),
     temporal: temporalSettingsOf(source, settings, env),

@@ -29,6 +29,8 @@ export interface AgentInput {
   limits?: LimitsInput;
   /** It is started when these are as they must be, and stopped before them. A list: each must have been started. */
   depends_on?: string[] | Record<string, DependencyCondition>;
+  /** Whether a message that comes while it is stopped or completed starts it. @default false */
+  wake_on_message?: boolean;
   /** What the agent's own token allows: to start agents from these templates, and to control those it started. */
   may?: { start: string[] };
 

@@ -27,6 +27,8 @@ export interface Decision {
   host: string | null;
   /** What its host looks at; absent before the first admission. */
   checks?: Checks;
+  /** What its template, or it itself, said at the last admission; its input may say something else since. */
+  wake_on_message?: true;
   /** What it waits for, and is stopped before. Absent: nobody. */
   dependencies?: Dependencies;
   /** The signed input, from which the life can be started again. */

@@ -16,6 +16,8 @@ export interface Definition {
   launch: Launch;
   /** Absent in what an earlier version recorded. */
   checks?: Checks;
+  /** Whether a message that comes while it is stopped or completed starts it. */
+  wake_on_message?: true;
 }
 
 /** What its host looks at while its process runs. It may change without a new process. */

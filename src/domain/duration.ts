@@ -21,6 +21,13 @@ export function parseDurationMs(value: unknown): number {
   return whole;
 }
 
+/** `604800000` → `"7d"`: the text that is parsed as the same again. */
+export function durationText(ms: number): string {
+  const units = Object.entries(UNITS_MS).toReversed();
+  const [unit, size] = units.find(([, each]) => ms >= each && ms % each === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
+
 const ACCEPTED = 'write a number with ms, s, m, h or d in quotes, such as "500ms", "5s" or "1.5h"';
 
 function seen(value: unknown): string {

@@ -65,6 +65,7 @@ export function defineAgent(request: DefineRequest): Definition {
       ...dependencyRules(request, template),
     },
     launch,
+    ...((input.wake_on_message ?? template?.wake_on_message) ? { wake_on_message: true as const } : {}),
     checks: checksOf(input, template, (field, text, ofInput) => fill(field, text, ofInput, false)),
   };
 }

@@ -81,5 +81,6 @@ export const launchFields = {
   health: health.exactOptional(),
   limits: limits.exactOptional(),
   depends_on: dependsOn.exactOptional(),
+  wake_on_message: z.boolean().exactOptional(),
   may: strict({ start: z.array(templateId).max(256) }).exactOptional(),
 };

@@ -1,6 +1,12 @@
-/** The candidate that a mistyped word was most likely meant to be; undefined if none is close. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.floor(word.length / 3));
+/**
+ * The candidate that a mistyped word was most likely meant to be; undefined if none is close.
+ * @param limit how many letters may differ, apart from their case and from hyphens and underscores
+ */
+export function nearest(
+  word: string,
+  candidates: readonly string[],
+  limit = Math.max(1, Math.floor(word.length / 3)),
+): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
   const scored = candidates.map((candidate) => ({ candidate, distance: distance(plain(word), plain(candidate)) }));
   return scored.filter((entry) => entry.distance <= limit).toSorted((a, b) => a.distance - b.distance)[0]?.candidate;

@@ -7,7 +7,6 @@ const UNSUPPORTED: ReadonlySet<string> = new Set([
   'group',
   'umask',
   'priority',
-  'wake_on_message',
   'relocate',
   'host',
   'kill_mode',

@@ -87,6 +87,7 @@ export class Publisher {
       critical: state.rules?.restart.onGiveUp === 'fail-stop',
       host: this.life.host,
       ...(definition?.checks ? { checks: definition.checks } : {}),
+      ...(definition?.wake_on_message ? { wake_on_message: true as const } : {}),
       ...(state.rules?.dependencies ? { dependencies: state.rules.dependencies } : {}),
       input,
       snapshot: snapshot(state),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { differingFields, differingSettings } from '../../src/config/config-difference.ts';
 import { DEFAULT_PORTS, type LoadedConfig } from '../../src/config/config.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
+import { DEFAULT_QUEUE_SETTINGS } from '../../src/domain/messages/queue-settings.ts';
 import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
 
 describe('differingFields', () => {
@@ -40,6 +41,14 @@ describe('differingSettings', () => {
     defaults: { stop: DEFAULT_STOP },
     agents: [],
     logs: { minFreeBytes: null },
+    messaging: {
+      defaults: DEFAULT_QUEUE_SETTINGS,
+      ageingMs: 30_000,
+      deadLettersKeptMs: 1000,
+      topics: { keepCount: 1, keepMs: 1000 },
+      queues: {},
+      types: {},
+    },
     plugins: { bus: { use: 'sqlite', settings: {} }, state: { use: 'sqlite', settings: {} } },
     ports: DEFAULT_PORTS,
     temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
@@ -55,15 +64,24 @@ describe('differingSettings', () => {
       designLayer: { kind: 'service', url: 'http://127.0.0.1', token: null },
       faultDomains: { ...BUILT_IN_FAULT_DOMAINS, mine: BUILT_IN_FAULT_DOMAINS.data },
       logs: { minFreeBytes: 0 },
+      messaging: {
+        ...config.messaging,
+        ageingMs: 1000,
+        queues: { analysis: { members: ['w1'], settings: DEFAULT_QUEUE_SETTINGS } },
+        types: { PRICE: { file: '/c/price.json', schema: true } },
+      },
       ports: { ...DEFAULT_PORTS, api: 6000 },
       temporal: { ...config.temporal, namespace: 'n', requireSigned: true },
     };
     expect(differingSettings(config, given)).toEqual([
       { setting: 'design_layer', takes_effect: 'now' },
       { setting: 'fault_domains.mine', takes_effect: 'now' },
+      { setting: 'queues.analysis', takes_effect: 'now' },
+      { setting: 'messages.types', takes_effect: 'now' },
       { setting: 'logs.min_free', takes_effect: 'now' },
       { setting: 'temporal.require_signed', takes_effect: 'now' },
       { setting: 'ports.api', takes_effect: 'at the next start' },
+      { setting: 'messages', takes_effect: 'at the next start' },
       { setting: 'temporal.namespace', takes_effect: 'at the next start' },
     ]);
   });

@@ -6,6 +6,7 @@ import { DEFAULT_PORTS } from '../../src/config/config.ts';
 import { findConfig } from '../../src/config/find-config.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
+import { DEFAULT_QUEUE_SETTINGS } from '../../src/domain/messages/queue-settings.ts';
 import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
 
 let dir: string;
@@ -97,6 +98,14 @@ describe('loadConfig', () => {
       defaults: { stop: DEFAULT_STOP },
       agents: [],
       logs: { minFreeBytes: null },
+      messaging: {
+        defaults: DEFAULT_QUEUE_SETTINGS,
+        ageingMs: 30_000,
+        deadLettersKeptMs: 7 * 24 * 3600_000,
+        topics: { keepCount: 10_000, keepMs: 24 * 3600_000 },
+        queues: {},
+        types: {},
+      },
       plugins: { bus: { use: 'sqlite', settings: {} }, state: { use: 'sqlite', settings: {} } },
       ports: DEFAULT_PORTS,
       temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },

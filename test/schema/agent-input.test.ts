@@ -111,11 +111,9 @@ describe('parseAgentRequest', () => {
   });
 
   it.each([
-    'depends_on',
     'schedule',
     'user',
     'priority',
-    'wake_on_message',
     'relocate',
     'registry',
     'plugins',
