@@ -1,5 +1,26 @@
-"""What an agent of the OpenStarry Orchestrator Daemon imports: the AgentManagerTool. Standard library only, 3.8 or newer."""
+"""What an agent of the OpenStarry Orchestrator Daemon imports. Python's standard library only, 3.9 or newer."""
 
-from .agent_manager import FUNCTIONS, AgentManagerError, AgentManagerTool
+from .agent import Agent
+from .agent_manager import FUNCTIONS, AgentManagerTool
+from .errors import AgentManagerError, DaemonError, Reject, Retry
+from .messages import Message
+from .runner import is_agent_class, run
+from .state import StateEntry, StateScope
+from .subscription import Subscription, TopicEvent
 
-__all__ = ["FUNCTIONS", "AgentManagerError", "AgentManagerTool"]
+__all__ = [
+    "FUNCTIONS",
+    "Agent",
+    "AgentManagerError",
+    "AgentManagerTool",
+    "DaemonError",
+    "Message",
+    "Reject",
+    "Retry",
+    "StateEntry",
+    "StateScope",
+    "Subscription",
+    "TopicEvent",
+    "is_agent_class",
+    "run",
+]

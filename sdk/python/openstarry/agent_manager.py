@@ -2,9 +2,9 @@
 
 import json
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
+
+from .client import Client, environment, segment, variable
+from .errors import AgentManagerError
 
 with open(os.path.join(os.path.dirname(__file__), "functions.json"), encoding="utf-8") as _file:
     #: JSON Schemas of all actions, for function calling.
@@ -13,30 +13,14 @@ with open(os.path.join(os.path.dirname(__file__), "functions.json"), encoding="u
 _TYPES = {"string": str, "object": dict, "integer": int}
 
 
-class AgentManagerError(Exception):
-    """A refusal of the daemon, with its code, such as AGENT_EXISTS; see the daemon's docs/errors.md."""
-
-    def __init__(self, code, message, remedy="", details=None):
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.remedy = remedy
-        self.details = details or {}
-
-    def __str__(self):
-        return "%s: %s" % (self.code, self.message)
-
-
 class AgentManagerTool:
     """execute(action="agent:start", agent_id=..., template_id=...): one call to the daemon, and its answer."""
 
     def __init__(self, url=None, token=None, timeout=60.0):
         """By default with what the daemon puts into the environment of every agent."""
-        self._url = (url or _environment("OPENSTARRY_API_URL")).rstrip("/")
-        self._token = token or _environment("OPENSTARRY_TOKEN")
+        env = environment()
+        self._client = Client(url or variable(env, "OPENSTARRY_API_URL"), token or variable(env, "OPENSTARRY_TOKEN"))
         self._timeout = timeout
-        # The daemon is on this machine: never through a proxy that the environment names.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def execute(self, action=None, **args):
         """Raises AgentManagerError with the code of the daemon's refusal. Also takes one dict with all of it."""
@@ -81,36 +65,11 @@ class AgentManagerTool:
         return json.loads(self._send(method, path, query, body))
 
     def _send(self, method, path, query=None, body=None):
-        given = {key: value for key, value in (query or {}).items() if value is not None}
-        url = self._url + path + ("?" + urllib.parse.urlencode(given) if given else "")
-        headers = {"Authorization": "Bearer " + self._token}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        request = urllib.request.Request(url, data=data, headers=headers, method=method)
-        try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                return response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _refusal(error.code, error.read()) from None
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise AgentManagerError("DAEMON_NOT_RUNNING", "%s does not answer: %s" % (self._url, reason)) from error
-
-
-def _environment(name):
-    value = os.environ.get(name)
-    if value:
-        return value
-    raise AgentManagerError(
-        "INVALID_REQUEST", "%s is not in the environment: run this as an agent of the daemon, or give url and token" % name
-    )
+        return self._client.send(method, path, query, body, self._timeout)
 
 
 def _path(agent_id):
-    return "/agents/" + urllib.parse.quote(agent_id, safe="")
+    return "/agents/" + segment(agent_id)
 
 
 def _name_of(action):
@@ -139,11 +98,3 @@ def _check(name, args):
     if problem:
         message = "%s: %s %s" % (name.replace("_", ":", 1), problem[0], problem[1])
         raise AgentManagerError("INVALID_REQUEST", message, details={"field": problem[0]})
-
-
-def _refusal(status, body):
-    try:
-        error = json.loads(body)["error"]
-        return AgentManagerError(error["code"], error["message"], error.get("remedy", ""), error.get("details"))
-    except (ValueError, KeyError, TypeError):
-        return AgentManagerError("HTTP_%d" % status, body[:200].decode(errors="replace"))
