@@ -97,12 +97,25 @@ try {
 
   const { findTemporal } = await import('../dist/daemon/temporal-binary.js');
   const cli = (await findTemporal()).path;
+  const temporal = (...args) =>
+    execFileSync(cli, [...args, '--address', `127.0.0.1:${ports.temporal}`], { encoding: 'utf8' });
+
+  // A life that is told what is not so, and then what is.
+  const { pid } = await call('POST', '/agents', { agent_id: 'told', template_id: 'T' });
+  const exit = { generation: 1, code: 0, signal: null, cause: 'self', at: new Date().toISOString(), ran_ms: 1 };
+  for (const input of [{ fence: 5 }, { fence: 1, last_exit: exit }, { fence: 1, live: { generation: 1, pid: 1 } }]) {
+    const to = ['--workflow-id', 'agent/told', '--name', 'reconcile'];
+    temporal('workflow', 'signal', ...to, '--input', JSON.stringify(input));
+    await delay(300);
+  }
+  process.kill(pid, 'SIGKILL');
+  await delay(1000);
+  await call('POST', '/agents/told/stop');
   mkdirSync(OUT, { recursive: true });
-  const all = ['crashing', 'commanded', 'finite', 'impossible', 'paused', 'unhealthy', 'greedy'];
+  const all = ['crashing', 'commanded', 'finite', 'impossible', 'paused', 'unhealthy', 'greedy', 'told'];
   const wanted = process.argv.slice(2);
   for (const id of wanted.length === 0 ? all : wanted) {
-    const args = ['workflow', 'show', '--workflow-id', `agent/${id}`, '-o', 'json'];
-    const text = execFileSync(cli, [...args, '--address', `127.0.0.1:${ports.temporal}`], { encoding: 'utf8' });
+    const text = temporal('workflow', 'show', '--workflow-id', `agent/${id}`, '-o', 'json');
     const file = path.join(OUT, `${id}_${VERSION}.json`);
     // Stack traces tell where the recording was made, which is nobody's business.
     const plain = JSON.stringify(JSON.parse(text)).replaceAll(ROOT.replace(/\/$/, ''), '/openstarry');

@@ -38,6 +38,7 @@ export function createActivities(deps: ActivityDeps): {
       stopProcess: executing.track(failingClearly((request) => stopProcess(deps, request))),
       pauseProcess: failingClearly((request) => pauseProcess(deps, request)),
       resumeProcess: failingClearly((request) => resumeProcess(deps, request)),
+      lookUp: failingClearly(({ agent_id }) => deps.host.lookUp(agent_id)),
       signalProcess: failingClearly((request) => signalProcess(deps, request)),
       failStop: failingClearly(({ agent_id, reason }) => deps.failStop(agent_id, reason)),
     },

@@ -39,6 +39,12 @@ export interface ProcessRequest {
   generation: number;
 }
 
+export interface LookUp {
+  custody: Custody;
+  /** Of the latest decision in the roster; 0 if there is none. */
+  sequence: number;
+}
+
 /** Polled on `control/<host>`, so that a stop never waits behind slow starts. */
 export interface ControlActivities {
   /** Ends the tree of this incarnation for good; completed when nothing of it lives. */
@@ -46,6 +52,8 @@ export interface ControlActivities {
   /** Lets the whole tree stand still; or, if it has not started yet, lets it never start. Tells what came of it. */
   pauseProcess(request: ProcessRequest): Promise<Custody>;
   resumeProcess(request: ProcessRequest): Promise<Custody>;
+  /** Tells what the custodian holds of the agent, and how far the roster is. */
+  lookUp(request: { agent_id: string }): Promise<LookUp>;
   signalProcess(request: ProcessRequest & { signal: string }): Promise<{ delivered: boolean }>;
   /** Shuts the whole daemon down in order, exit 78; it does not start again before somebody clears it. */
   failStop(request: { agent_id: string; reason: string }): Promise<void>;

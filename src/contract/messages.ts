@@ -24,7 +24,7 @@ export interface Accepted {
   revision: number;
 }
 
-/** What the signal `reconcile` tells a life. */
+/** What the signal `reconcile` tells a life. It is a hint: what it says counts once the custodian has said it as well. */
 export interface Reconcile extends Custody {
   /** Of the latest decision in the roster. */
   sequence?: number;

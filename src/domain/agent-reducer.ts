@@ -12,7 +12,7 @@ import { admitted, refused, spawnFailed } from './life/admission.ts';
 import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';
 import { pauseCommand, resumeCommand } from './life/pause.ts';
-import { held, reconcile, stopSettled } from './life/reconcile.ts';
+import { held, reconcile, stopSettled, told } from './life/reconcile.ts';
 import { admit, hasProcess, ordered, readmit, run, stay } from './life/steps.ts';
 import { noticed, verdict } from './life/verdicts.ts';
 import { describeRestart } from './reasons.ts';
@@ -80,8 +80,10 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
       return ended(state, event.exit, clock);
     case 'superseded':
       return event.generation === state.generation ? reconcile(state, event.custody, clock) : stay(state);
+    case 'told':
+      return told(state, event);
     case 'reconcile':
-      return reconcile(state, event.custody, clock);
+      return reconcile(state, event.custody, clock, event.handledBefore);
     case 'stop-settled':
       return stopSettled(state, event.generation, event.custody, clock);
     case 'spawn-failed':

@@ -111,8 +111,13 @@ export type AgentEvent =
   | { kind: 'backoff-elapsed' }
   /** What it waits for is there. */
   | { kind: 'dependencies-met'; wait: number }
-  /** Somebody compared processes, roster and workflows, and tells what the custodian holds. */
-  | { kind: 'reconcile'; custody: Custody }
+  /**
+   * Somebody compared processes, roster and workflows, and tells what the custodian holds; `isLater` if the roster shows
+   * a later decision than any of this life. Whoever reaches Temporal can say it: it is only a reason to ask.
+   */
+  | { kind: 'told'; custody: Custody; isLater: boolean }
+  /** What the custodian holds, from itself. `handledBefore`: what had been dealt with when it was asked. */
+  | { kind: 'reconcile'; custody: Custody; handledBefore?: number }
   | { kind: 'start' }
   | { kind: 'stop'; graceMs?: number }
   | { kind: 'restart' }
@@ -130,6 +135,8 @@ export type AgentCommand =
   /** Let the whole tree of this incarnation stand still; or, if it has not started yet, never start it. */
   | { kind: 'pause'; generation: number }
   | { kind: 'resume'; generation: number }
+  /** Ask the custodian what it holds. */
+  | { kind: 'look-up' }
   /** People should know. */
   | { kind: 'notice'; summary: string }
   | { kind: 'sleep'; delayMs: number }

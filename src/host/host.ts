@@ -2,7 +2,7 @@
  * The host part of the daemon: turns what Temporal asks for into calls to the custodian, and what the custodian sees
  * into verdicts for Temporal and facts for the roster.
  */
-import type { ProcessRequest, RunRequest, StopRequest } from '../contract/activities.ts';
+import type { LookUp, ProcessRequest, RunRequest, StopRequest } from '../contract/activities.ts';
 import type { Definition, Verdict } from '../contract/definition.ts';
 import { stopActivityId } from '../contract/names.ts';
 import type { CustodyEntry, Events, SpawnParams } from '../custodian/protocol.ts';
@@ -62,6 +62,11 @@ export class Host {
 
   custodyOf(agentId: string): Promise<Custody> {
     return this.options.custody.call('custody', { agent: agentId });
+  }
+
+  async lookUp(agentId: string): Promise<LookUp> {
+    const [custody, row] = await Promise.all([this.custodyOf(agentId), this.options.roster.get(agentId)]);
+    return { custody, sequence: row?.decision.sequence ?? 0 };
   }
 
   /** Takes over a process that runs already. @returns false if this generation is not the live one */

@@ -4,11 +4,20 @@
  * It only interprets the reducer of `src/domain`: handlers and finished activities put events into a queue, one loop
  * takes them out in order, and what the reducer commands is carried out by `Effects`. Nothing else holds state.
  */
-import { ApplicationFailure, CancellationScope, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  patched,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { AgentInput } from '../contract/agent-input.ts';
 import { workflowIdOf } from '../contract/names.ts';
 import { AGENT_ID_PATTERN, isAgentId } from '../domain/ids.ts';
 import { birth, resume, step } from '../domain/agent-reducer.ts';
+import type { AgentEvent, AgentState } from '../domain/agent-state.ts';
+import { told } from '../domain/life/reconcile.ts';
 import { Effects } from './effects.ts';
 import { registerHandlers } from './handlers.ts';
 import { shapeProblem } from './input-shape.ts';
@@ -42,7 +51,7 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
     for (;;) {
       await condition(() => life.queue.length > 0 || life.signals.length > 0);
       for (let event = life.queue.shift(); event; event = life.queue.shift()) {
-        const next = step(life.state, event, { nowMs: Date.now(), random01: Math.random() });
+        const next = step(life.state, asRecorded(life.state, event), { nowMs: Date.now(), random01: Math.random() });
         life.state = next.state;
         effects.perform(next.commands);
         publisher.note(next.commands);
@@ -64,6 +73,12 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
       }
     }
   });
+}
+
+/** In a run from before that, what was told counted at once. Asked for only where it makes a difference: it is an event. */
+function asRecorded(state: AgentState, event: AgentEvent): AgentEvent {
+  if (event.kind !== 'told' || told(state, event).commands.length === 0 || patched('told-is-checked')) return event;
+  return { kind: 'reconcile', custody: event.custody };
 }
 
 function checkId(input: AgentInput | undefined, workflowId: string): string {

@@ -48,6 +48,8 @@ export class Effects {
   /** The latest pause or resume; they are carried out one after the other, and only the latest matters. */
   private wantedHold: Hold | undefined;
   private holding = false;
+  /** Whether the custodian is being asked what it holds, and is to be asked again then. */
+  private looking: 'no' | 'once' | 'again' = 'no';
   private sleeping: CancellationScope | undefined;
   private waiting: CancellationScope | undefined;
 
@@ -86,6 +88,8 @@ export class Effects {
       case 'pause':
       case 'resume':
         return this.detach(() => this.hold(command));
+      case 'look-up':
+        return this.detach(() => this.lookUp());
       case 'sleep':
         return this.detach(() => this.sleep(command.delayMs));
       case 'cancel-sleep':
@@ -246,6 +250,33 @@ export class Effects {
         });
         await sleep(AGAIN);
       }
+    }
+  }
+
+  /** One at a time, however often it is told. */
+  private async lookUp(): Promise<AgentEvent | undefined> {
+    // Before the first admission there is nobody to ask, and the admission brings the same.
+    if (this.life.host === null) return undefined;
+    if (this.looking !== 'no') {
+      this.looking = 'again';
+      return undefined;
+    }
+    this.looking = 'once';
+    const { handled } = this.life.state;
+    try {
+      const known = await this.control({ summary: 'what does the custodian hold?' }).lookUp({ agent_id: this.agentId });
+      if (typeof known?.custody?.fence !== 'number' || !Number.isSafeInteger(known.sequence))
+        throw new Error(`Not an answer: ${JSON.stringify(known)}`);
+      // The roster may hold a decision of a task that was never completed; what is published from now on is later.
+      this.life.sequence = Math.max(this.life.sequence, known.sequence);
+      return { kind: 'reconcile', custody: known.custody, handledBefore: handled };
+    } catch (error) {
+      log.warn('the custodian was not asked', { agent_id: this.agentId, error: String(error) });
+      return undefined; // who has seen a difference sees it again
+    } finally {
+      const isWanted = (this.looking as string) === 'again';
+      this.looking = 'no';
+      if (isWanted) this.detach(() => this.lookUp());
     }
   }
 

@@ -41,9 +41,7 @@ export function registerHandlers(life: Life): void {
   setHandler(defineSignal<[Reconcile]>(RECONCILE_SIGNAL), (told) => {
     if (typeof told?.fence !== 'number') return;
     const { sequence = 0, ...custody } = told;
-    // The roster may hold a decision of a task that was never completed; what is published from now on is later.
-    life.sequence = Math.max(life.sequence, sequence);
-    enqueue(life, { kind: 'reconcile', custody });
+    enqueue(life, { kind: 'told', custody, isLater: sequence > life.sequence });
   });
   setHandler(defineSignal<[Notice]>(NOTICE_SIGNAL), (notice) => {
     const { generation, summary } = notice ?? {};

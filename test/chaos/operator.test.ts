@@ -26,6 +26,9 @@ const activity =
 const isSame = (now: AgentView, before: AgentView): boolean =>
   now.state === 'running' && now.pid === before.pid && now.generation === before.generation;
 
+/** Excused, so that it is not charged: what is charged by mistake stays charged. */
+const MADE_UP = { generation: 1, code: 0, signal: null, cause: 'shutdown', at: '2026-01-01T00:00:00Z', ran_ms: 1 };
+
 /** What an operator can do to a life with Temporal's own tools, and what is to come of it. */
 const ACTS: Act[] = [
   {
@@ -42,6 +45,11 @@ const ACTS: Act[] = [
   { what: 'activity pause', args: activity('pause'), isMended: isSame },
   { what: 'activity reset', args: activity('reset'), isMended: isSame },
   { what: 'activity complete', args: activity('complete', '--result', '{"kind":"nonsense"}'), isMended: isSame },
+  {
+    what: 'activity complete with an end that is made up',
+    args: activity('complete', '--result', JSON.stringify({ kind: 'exited', exit: MADE_UP })),
+    isMended: (now, before) => isSame(now, before) && now.reason === 'adopted generation 1',
+  },
   { what: 'activity fail', args: activity('fail', '--reason', 'chaos'), isMended: isSame },
 ];
 

@@ -1,12 +1,30 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../../src/domain/fault-domains.ts';
+import type { Custody } from '../../src/domain/custody.ts';
 import type { Overrun } from '../../src/domain/limits.ts';
 import { World } from './world.ts';
 
 const domains = Object.keys(BUILT_IN_FAULT_DOMAINS) as BuiltInFaultDomain[];
 
 const OVERRUN: Overrun = { resource: 'cpu', value: 99, limit: 50, for_ms: 10_000 };
+
+const exit = fc.record({
+  generation: fc.nat(20),
+  code: fc.constantFrom(0, 1, null),
+  signal: fc.constant(null),
+  cause: fc.constantFrom('self' as const, 'operator' as const),
+  at: fc.constant('2026-01-01T00:00:00Z'),
+  ran_ms: fc.nat(),
+});
+const lie: fc.Arbitrary<Custody> = fc.record(
+  {
+    fence: fc.oneof(fc.nat(20), fc.constant(Number.MAX_SAFE_INTEGER)),
+    live: fc.record({ generation: fc.nat(20), pid: fc.nat() }),
+    last_exit: exit,
+  },
+  { requiredKeys: ['fence'] },
+);
 
 type Move = (world: World) => void;
 const moves: Record<string, fc.Arbitrary<Move>> = {
@@ -36,7 +54,9 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
     .map((action) => (w) => w.findUnhealthy({ kind: 'over-limit', action, overrun: OVERRUN })),
   meet: fc.constant((w) => w.meet()),
   configure: fc.constant((w) => w.send({ kind: 'configure' })),
-  reconcile: fc.constant((w) => w.send({ kind: 'reconcile', custody: w.custody() })),
+  reconcile: fc.constant((w) => w.tell()),
+  lookedUp: fc.constant((w) => w.answerLookUps()),
+  lie: lie.map((custody) => (w) => w.tell(custody)),
   continueAsNew: fc.constant((w) => w.continueAsNew()),
   runLost: fc.constant((w) =>
     [...w.runs].forEach((g) => w.runs.delete(g) && w.send({ kind: 'run-lost', generation: g })),
@@ -53,6 +73,18 @@ function play(domain: BuiltInFaultDomain, list: { apply: Move }[], depends = fal
   const world = new World(BUILT_IN_FAULT_DOMAINS[domain], true, depends);
   for (const { apply } of list) apply(world);
   return world;
+}
+
+function expectAtRest(world: World): void {
+  const { phase, desired } = world.state;
+  if (desired === 'stopped') expect([phase.kind, world.live]).toEqual(['stopped', undefined]);
+  else if (world.live) {
+    const kind = desired === 'paused' ? 'paused' : 'live';
+    expect([phase.kind, world.state.generation]).toEqual([kind, world.live.generation]);
+    expect(world.live.paused ?? false).toBe(desired === 'paused');
+  } else if (desired === 'paused')
+    expect([phase.kind, world.state.handled]).toEqual(['paused', world.state.generation]);
+  else expect(['completed', 'disabled']).toContain(phase.kind);
 }
 
 describe('agent reducer', () => {
@@ -80,15 +112,7 @@ describe('agent reducer', () => {
       fc.property(story, (s) => {
         const world = play(s.domain, s.moves, s.depends);
         world.drain();
-        const { phase, desired } = world.state;
-        if (desired === 'stopped') expect([phase.kind, world.live]).toEqual(['stopped', undefined]);
-        else if (world.live) {
-          const kind = desired === 'paused' ? 'paused' : 'live';
-          expect([phase.kind, world.state.generation]).toEqual([kind, world.live.generation]);
-          expect(world.live.paused ?? false).toBe(desired === 'paused');
-        } else if (desired === 'paused')
-          expect([phase.kind, world.state.handled]).toEqual(['paused', world.state.generation]);
-        else expect(['completed', 'disabled']).toContain(phase.kind);
+        expectAtRest(world);
       }),
       { numRuns: 500 },
     );
@@ -125,6 +149,56 @@ describe('agent reducer', () => {
         }
         if (what !== 'lives' && before.live) expect(world.state.handled).toBeGreaterThan(before.handled);
         expect(world.violations).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('believes nobody but the custodian: what is told only makes it ask', () => {
+    fc.assert(
+      fc.property(story, lie, (s, custody) => {
+        const world = play(s.domain, s.moves);
+        const before = JSON.stringify(world.state);
+        world.tell(custody);
+        expect(JSON.stringify(world.state)).toBe(before);
+        expect(world.violations).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('does not ask while it is told what it knows', () => {
+    fc.assert(
+      fc.property(story, (s) => {
+        const world = play(s.domain, s.moves);
+        world.drain();
+        world.tell();
+        expect(world.lookUps).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('watches a process again whose end somebody had made up', () => {
+    fc.assert(
+      fc.property(story, exit, fc.boolean(), (s, made, dies) => {
+        const world = play(s.domain, s.moves);
+        world.drain();
+        const { live } = world;
+        if (!live) return;
+        world.runs.delete(live.generation);
+        world.send({ kind: 'ended', exit: { ...made, generation: live.generation } });
+        // It asks for another one, and the custodian refuses that.
+        for (const generation of world.runs) world.execute(generation);
+        if (dies) world.exit(1, { doorbell: false });
+        world.violations = [];
+        world.drain();
+        expectAtRest(world);
+        if (dies) return;
+        if (world.state.desired === 'stopped') return expect(world.live).toBeUndefined();
+        expect(world.live?.generation).toBe(live.generation);
+        expect(world.state).toMatchObject({ generation: live.generation, handled: live.generation - 1 });
+        expect(world.runs.has(live.generation)).toBe(true);
       }),
       { numRuns: 300 },
     );

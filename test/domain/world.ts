@@ -37,6 +37,8 @@ export class World {
   exits: ExitRecord[] = [];
   incidents: AgentCommand[] = [];
   failStops = 0;
+  /** Questions to the custodian that are under way, each with what had been dealt with then. */
+  lookUps: number[] = [];
   notices: string[] = [];
   policy: RestartPolicy;
   /** What must never happen, in words; see `perform` and `repeatOldNews`. */
@@ -86,7 +88,8 @@ export class World {
           this.violations.push(`run ${generation} although its end has been dealt with`);
         this.runs.add(command.generation);
       }
-      if (command.kind === 'run' && this.state.desired === 'paused' && this.live?.generation !== command.generation)
+      // What is below the fence is only asked after: its end may not have been told yet.
+      if (command.kind === 'run' && this.state.desired === 'paused' && command.generation > this.fence)
         this.violations.push(`run ${command.generation} although it is to be paused`);
       if (command.kind === 'stop') {
         this.stops.add(command.generation);
@@ -94,6 +97,7 @@ export class World {
       }
       if (command.kind === 'pause' || command.kind === 'resume')
         this.hold = { generation: command.generation, paused: command.kind === 'pause' };
+      if (command.kind === 'look-up') this.lookUps.push(this.state.handled);
       if (command.kind === 'notice') this.notices.push(command.summary);
       if (command.kind === 'sleep') this.wakeAtMs = this.nowMs + command.delayMs;
       if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
@@ -197,6 +201,16 @@ export class World {
     if (wait !== undefined) this.send({ kind: 'dependencies-met', wait });
   }
 
+  /** Somebody compares, and tells what he has seen; or what he has not. */
+  tell(custody = this.custody()): void {
+    this.send({ kind: 'told', custody, isLater: false });
+  }
+
+  answerLookUps(): void {
+    for (const handledBefore of this.lookUps.splice(0))
+      this.send({ kind: 'reconcile', custody: this.custody(), handledBefore });
+  }
+
   advance(ms: number): void {
     this.nowMs += ms;
     if (this.wakeAtMs !== undefined && this.nowMs >= this.wakeAtMs) {
@@ -211,6 +225,7 @@ export class World {
     this.runs.clear();
     this.stops.clear();
     this.admissions.clear();
+    this.lookUps = [];
     this.wakeAtMs = undefined;
     this.wait = undefined;
     this.perform(resume(this.state, this.nowMs));
@@ -222,6 +237,7 @@ export class World {
     this.stops.clear();
     this.admissions.clear();
     this.hold = undefined;
+    this.lookUps = [];
     this.wakeAtMs = undefined;
     this.wait = undefined;
     const born = birth({ keepOnFailure: true, restore: saved });
@@ -236,7 +252,8 @@ export class World {
       for (const generation of [...this.runs]) if (this.live?.generation !== generation) this.execute(generation);
       for (const generation of [...this.stops]) this.carryOutStop(generation);
       this.carryOutHold();
-      this.send({ kind: 'reconcile', custody: this.custody() });
+      this.tell();
+      this.answerLookUps();
       const busy =
         this.admissions.size +
         this.stops.size +

@@ -34,7 +34,8 @@ describe('input from Temporal', () => {
 
   beforeAll(async () => {
     const command = ['sleep', '36066'];
-    daemon = await TestDaemon.make({ agents: { a1: { command }, a2: { command }, a3: { command } } });
+    const agents = Object.fromEntries(['a1', 'a2', 'a3', 'a4', 'a5', 'a6'].map((id) => [id, { command }]));
+    daemon = await TestDaemon.make({ agents });
     await daemon.start();
     ({ address } = (await daemon.status()).temporal);
   });
@@ -75,6 +76,22 @@ describe('input from Temporal', () => {
     await daemon.untilAgent('b1', (a) => a.state === 'backoff', 'in back-off');
     await signal('b1', 'configure', { spec: { agent_id: 'b1', command: ['sleep', '1'] } });
     await daemon.untilAgent('b1', (a) => a.generation === 2, 'started again');
+  });
+
+  const ended = { generation: 1, code: 0, signal: null, cause: 'self', at: '2026-01-01T00:00:00Z', ran_ms: 1 };
+  it.each([
+    ['a4', 'a fence beyond what was ever asked for', { fence: 9_000_000_000_000_000 }],
+    ['a5', 'an end that has not been', { fence: 1, last_exit: ended }],
+    ['a6', 'a later decision than any', { fence: 1, sequence: Number.MAX_SAFE_INTEGER }],
+  ])('%s is told %s: what the custodian says counts, and it is watched as before', async (id, _what, told) => {
+    const before = await daemon.untilAgent(id, (a) => a.state === 'running', 'running');
+    await signal(id, 'reconcile', told);
+    // A command that changes nothing: the signal before it has been dealt with.
+    expect(await daemon.call('POST', `/agents/${id}/start`)).toMatchObject({ status: 200 });
+    expect(await daemon.agent(id)).toMatchObject({ pid: before.pid, generation: 1, restarts: 0, state: 'running' });
+    process.kill(before.pid!, 'SIGKILL');
+    const after = await daemon.untilAgent(id, (a) => a.generation === 2 && a.state === 'running', 'replaced');
+    expect(after.last_exit).toMatchObject({ signal: 'SIGKILL' });
   });
 
   it('a request_id that no environment can hold keeps no process from starting', async () => {

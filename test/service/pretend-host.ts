@@ -79,6 +79,7 @@ export class PretendHost {
         stopProcess: ({ agent_id, generation }) => this.#stop(agent_id, generation),
         pauseProcess: ({ agent_id, generation }) => this.#hold(agent_id, generation, true),
         resumeProcess: ({ agent_id, generation }) => this.#hold(agent_id, generation, false),
+        lookUp: async ({ agent_id }) => ({ custody: this.#custodyOf(agent_id), sequence: 0 }),
         signalProcess: async ({ signal }) => {
           this.signals.push(signal);
           return { delivered: true };

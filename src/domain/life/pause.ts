@@ -55,7 +55,8 @@ export function startWhenResumed(state: AgentState, exit: ExitRecord): Step {
 export function adoptPaused(before: AgentState, state: AgentState, live: NonNullable<Custody['live']>): Step {
   const { generation } = live;
   const pause = live.paused ? [] : [{ kind: 'pause', generation } as const];
-  if (state.phase.kind === 'paused' && generation === before.generation) return { state, commands: pause };
+  if (state.phase.kind === 'paused' && generation === before.generation && hasProcess(before))
+    return { state, commands: pause };
   return {
     state: { ...state, phase: { kind: 'paused' }, reason: `paused; adopted generation ${generation}` },
     commands: [...cancelWait(before), { kind: 'run', generation }, ...pause],

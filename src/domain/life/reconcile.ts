@@ -1,18 +1,33 @@
 /** Brings a life in line with what the custodian holds. */
-import type { AgentState, Clock, Step } from '../agent-state.ts';
+import type { AgentEvent, AgentState, Clock, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
+import { compare } from '../reconciliation.ts';
 import { ended } from './ends.ts';
 import { adoptPaused } from './pause.ts';
-import { cancelWait, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
+import { cancelWait, hasProcess, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
+
+/** Nothing of what is told is believed. If it is not what is known, the custodian is asked. */
+export function told(state: AgentState, { custody, isLater }: Extract<AgentEvent, { kind: 'told' }>): Step {
+  return { state, commands: isLater || isNews(state, custody) ? [{ kind: 'look-up' }] : [] };
+}
+
+function isNews({ phase, generation, handled }: AgentState, custody: Custody): boolean {
+  if (custody.fence > generation || (custody.last_exit?.generation ?? 0) > handled) return true;
+  return compare('open', { phase: phase.kind, generation, handled }, custody, true) !== 'none';
+}
 
 /**
  * Brings the life in line with what the custodian holds.
  * live → that incarnation is taken over; an end not consumed yet → it is; nothing → the next goes above the fence.
+ *
+ * @param handledBefore what had been dealt with when the custodian was asked, if it was asked because of a difference
  */
-export function reconcile(state: AgentState, custody: Custody, clock: Clock): Step {
+export function reconcile(state: AgentState, custody: Custody, clock: Clock, handledBefore?: number): Step {
   const { live, last_exit: exit, fence } = custody;
   if (live && live.generation > state.handled) return adopt(state, live);
-  if (live) return stay(state); // old news: the end of that incarnation has been dealt with
+  // Its end has been dealt with. If that was before the custodian was asked, somebody has made the end up: it lives.
+  if (live && live.generation <= (handledBefore ?? 0)) return adopt(state, live);
+  if (live) return stay(state); // old news
   if (exit && exit.generation > state.handled) return ended(state, exit, clock);
   if (state.phase.kind === 'live' && fence >= state.generation) {
     // It was asked for, it is not there, and nobody knows of an end: it will never start. Not the agent's fault.
@@ -22,17 +37,18 @@ export function reconcile(state: AgentState, custody: Custody, clock: Clock): St
     // The pause was faster than the start, which will never come; the next generation is started when it is resumed.
     return stay(fence >= state.generation ? { ...state, generation: fence, handled: fence } : state);
   }
-  const beyond =
-    state.phase.kind === 'live' || state.phase.kind === 'stopping'
-      ? state.generation
-      : Math.max(state.generation, fence);
-  return stay({ ...state, generation: beyond });
+  if (state.phase.kind === 'live' && handledBefore !== undefined) {
+    // It is asked for, and was said to be missing. If it is on its way, to ask for it again changes nothing.
+    return { state, commands: [{ kind: 'run', generation: state.generation }] };
+  }
+  if (state.phase.kind === 'live' || state.phase.kind === 'stopping') return stay(state);
+  return stay({ ...state, generation: Math.max(state.generation, fence) });
 }
 
 function adopt(state: AgentState, live: NonNullable<Custody['live']>): Step {
   const { generation } = live;
-  const same = generation === state.generation;
-  const next: AgentState = { ...state, generation, handled: Math.max(state.handled, generation - 1) };
+  const same = generation === state.generation && hasProcess(state);
+  const next: AgentState = { ...state, generation, handled: generation - 1 };
   if (isToEnd(state) || (state.phase.kind === 'stopping' && same)) {
     if (state.phase.kind === 'stopping' && same) return stay(next);
     return stopProcess(next, `stopping generation ${generation}, which should not run`, undefined, cancelWait(state));
