@@ -1,0 +1,27 @@
+/**
+ * Names of the IANA data base, such as `Asia/Seoul`. Temporal knows the same ones, but takes case seriously.
+ * @throws TypeError with a message for people
+ */
+export function checkTimeZone(name: string): void {
+  if (isKnown(name)) return;
+  const wanted = name.toLowerCase();
+  const zones = Intl.supportedValuesOf('timeZone');
+  const near =
+    zones.find((zone) => zone.toLowerCase() === wanted) ??
+    zones.find((zone) => zone.toLowerCase().endsWith(`/${wanted.replaceAll(' ', '_')}`));
+  const suggestion = near === undefined ? 'a name such as "Europe/Berlin" or "UTC"' : `did you mean "${near}"?`;
+  throw new TypeError(`${JSON.stringify(name)} is no time zone: ${suggestion}`);
+}
+
+/** Older names of zones (`Asia/Calcutta`, `US/Eastern`) are good, but are not listed. */
+function isKnown(name: string): boolean {
+  if (!/^[A-Z][A-Za-z0-9_+/-]*$/.test(name)) return false;
+  if (Intl.supportedValuesOf('timeZone').includes(name)) return true;
+  try {
+    const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions();
+    // Of a name that is only written in another case, the right one comes back.
+    return timeZone === name || timeZone.toLowerCase() !== name.toLowerCase();
+  } catch {
+    return false;
+  }
+}
