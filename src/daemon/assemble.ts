@@ -93,7 +93,11 @@ export async function assemble(base: Base): Promise<Parts> {
     logs,
     client,
     temporal: watch,
-    host: hostOrders(base.custody),
+    host: hostOrders(base.custody, () => {
+      // It may only have been slow: then it hears of it now, and else when it is back.
+      const told = watch.reachable() ? reconciler.handOverOrders() : Promise.resolve();
+      told.catch((error: unknown) => trouble('Cannot hand over an order', error));
+    }),
     admit: (input) => definitions.admit(input),
     sign: configuration.sign,
     // The custodian knows of a process before anybody has written it down, and of its end.

@@ -3,8 +3,13 @@ import type { CustodyLink } from '../host/custody-link.ts';
 import type { ReconcilerOptions } from '../host/reconciler.ts';
 import type { HostControl } from '../service/host-control.ts';
 
-/** Stops without Temporal: the custodian keeps the order, then ends the process. */
-export function hostOrders(custody: CustodyLink): HostControl {
+/**
+ * Stops without Temporal: the custodian keeps the order, then ends the process. While it keeps it, it starts nothing of that
+ * agent, so the fence needs not be raised, and one that never ran has none.
+ *
+ * @param onKept nobody has told Temporal of it yet
+ */
+export function hostOrders(custody: Pick<CustodyLink, 'call'>, onKept: () => void): HostControl {
   return {
     async order(agentId, verb, stop) {
       try {
@@ -17,6 +22,7 @@ export function hostOrders(custody: CustodyLink): HostControl {
           signal: stop.signal,
           grace_ms: stop.graceMs,
         });
+        onKept();
       } catch (error) {
         throw new CodedError(
           'CUSTODIAN_UNAVAILABLE',
@@ -30,7 +36,7 @@ export function hostOrders(custody: CustodyLink): HostControl {
 }
 
 /** What the reconciliation reads and clears in custody. */
-export function custodyRecords(custody: CustodyLink): ReconcilerOptions['custodian'] {
+export function custodyRecords(custody: Pick<CustodyLink, 'call'>): ReconcilerOptions['custodian'] {
   return {
     list: async () => (await custody.call('list', {})).entries,
     orders: async () => (await custody.call('orders', {})).orders,

@@ -73,6 +73,10 @@ async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void
   const { daemon } = trial;
   const before = await trial.untilFleetRuns(FLEET);
   const [stopped, deleted, both, crashed, again, untouched] = [...before.keys()] as [string, ...string[]];
+  // It has never run, so there is nothing to stop; but the stop has to be kept.
+  const never = trial.id('never');
+  const waiter = { agent_id: never, command: ['sleep', '36069'], depends_on: { [untouched!]: 'completed' } };
+  await daemon.call('POST', '/agents?wait=accepted', waiter);
   const linesBefore = said(trial).length;
   const command = (verb: string, id: string) =>
     daemon.call<{ error?: { code: string } }>('POST', `/agents/${id}/${verb}`);
@@ -95,6 +99,7 @@ async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void
   c.check(created.status === 503, `create: ${created.status}`);
   process.kill(before.get(crashed!)!, 'SIGKILL');
   for (const [id, act] of [
+    [never, () => command('stop', never)],
     [stopped, () => command('stop', stopped)],
     [again, () => command('stop', again!)],
     [deleted, () => daemon.call('DELETE', `/agents/${deleted}`)],
@@ -103,7 +108,7 @@ async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void
   ] as const) {
     const { status, body } = await act();
     c.check(status === 202, `stop or delete of ${id}: ${status} ${JSON.stringify(body)}`);
-    await until(() => !isAlive(before.get(id!)!), { what: `the end of ${id}` });
+    await until(() => !isAlive(before.get(id!) ?? 0), { what: `the end of ${id}` });
   }
   const lengthMs = c.size(6_000, 180_000);
   await until(() => performance.now() - sinceMs > lengthMs, { deadlineMs: lengthMs + 10_000, what: 'the outage' });
@@ -129,6 +134,7 @@ async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void
         now.get(stopped)?.state === 'stopped' &&
         !now.has(deleted!) &&
         !now.has(both!) &&
+        (await daemon.agent(never))?.state === 'stopped' &&
         now.get(crashed!)?.state === 'running' &&
         now.get(again!)?.state === 'running'
       );
