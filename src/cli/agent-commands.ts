@@ -9,6 +9,7 @@ import { withExamples } from './examples.ts';
 import { addLogCommand } from './log-command.ts';
 import { agentLine, agentTable, print, settledLine, table, vitalsLines } from './output.ts';
 import { during } from './progress.ts';
+import { addSendCommand } from './send-command.ts';
 import { spawnBody, type SpawnOptions, withTypes } from './spawn-body.ts';
 import { watchAgents } from './watch.ts';
 
@@ -106,6 +107,7 @@ export function addAgentCommands(program: Command): void {
     });
   withExamples(signal, 'agents signal w1 SIGHUP');
 
+  addSendCommand(agents);
   addLogCommand(agents);
 
   const history = agents

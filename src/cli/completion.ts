@@ -1,5 +1,6 @@
 import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
+import type { QueueView } from '../contract/messaging-views.ts';
 import type { AgentView } from '../contract/agent-view.ts';
 import { findDaemon } from './daemon-address.ts';
 import { withExamples } from './examples.ts';
@@ -7,7 +8,9 @@ import { withExamples } from './examples.ts';
 /** Nobody waits longer for a suggestion. */
 const WITHIN_MS = 500;
 
-let agentIds: string[] = [];
+const suggestions: Record<string, string[]> = { agent_id: [], queue: [] };
+/** Its agent does not exist yet. */
+const NEW = ['agents spawn', 'queues set'];
 
 /** `completion <shell>` prints what a shell needs; what it then asks is answered from these very commands. */
 export function addCompletion(program: Command): void {
@@ -24,25 +27,31 @@ export function addCompletion(program: Command): void {
   }
   for (const [path, own] of root.commands) {
     for (const argument of own.arguments.values()) {
-      if (!path.startsWith('agents ') || path === 'agents spawn' || argument.name !== 'agent_id') continue;
+      if (NEW.includes(path) || !Object.hasOwn(suggestions, argument.name)) continue;
       argument.handler = (complete) => {
-        for (const agentId of agentIds) complete(agentId, '');
+        for (const name of suggestions[argument.name] ?? []) complete(name, '');
       };
     }
   }
 }
 
-/** The shell asks: agents are looked up before, as suggestions have to be at hand at once. */
+/** The shell asks: names are looked up before, as suggestions have to be at hand at once. */
 export async function prepareCompletion(): Promise<void> {
-  try {
+  const names = async (path: string, pick: (answer: never) => string[]): Promise<string[]> => {
     const { url, token } = findDaemon({});
-    const response = await fetch(`${url}/agents`, {
+    const response = await fetch(`${url}${path}`, {
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(WITHIN_MS),
     });
-    const { agents } = (await response.json()) as { agents: AgentView[] };
-    agentIds = agents.map(({ agent_id }) => agent_id);
-  } catch {
-    agentIds = []; // without a daemon there are no agents to suggest
-  }
+    return pick((await response.json()) as never);
+  };
+  // Without a daemon there is nothing to suggest.
+  const [agents, queues] = await Promise.all([
+    names('/agents', (answer: { agents: AgentView[] }) => answer.agents.map(({ agent_id }) => agent_id)).catch(
+      () => [],
+    ),
+    names('/queues', (answer: { queues: QueueView[] }) => answer.queues.map(({ name }) => name)).catch(() => []),
+  ]);
+  suggestions['agent_id'] = agents;
+  suggestions['queue'] = queues;
 }

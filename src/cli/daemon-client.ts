@@ -73,6 +73,7 @@ export class DaemonClient {
 }
 
 export const agentPath = (agentId: string, rest = ''): string => `/agents/${encodeURIComponent(agentId)}${rest}`;
+export const queuePath = (queue: string, rest = ''): string => `/queues/${encodeURIComponent(queue)}${rest}`;
 
 function queryString(query: Query = {}): string {
   const params = new URLSearchParams();

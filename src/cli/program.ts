@@ -4,8 +4,13 @@ import { addCompletion } from './completion.ts';
 import { addConfigCommands } from './config-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
+import { addMessageCommands } from './message-commands.ts';
+import { addQueueCommands } from './queue-commands.ts';
 import { addServiceCommands } from './service-commands.ts';
+import { addSessionCommands } from './session-commands.ts';
 import { addStartCommands } from './start-commands.ts';
+import { addStateCommands } from './state-commands.ts';
+import { addTopicCommands } from './topic-commands.ts';
 import { ownVersion } from './version.ts';
 
 const EXAMPLES = `
@@ -16,6 +21,7 @@ Examples:
   openstarry-daemon status
   openstarry-daemon agents spawn w1 --template DataAnalystAgent_v1 --task "Summarise the logs"
   openstarry-daemon agents logs -f w1
+  openstarry-daemon sessions send w1 "How far are you?" --wait 30s
   openstarry-daemon stop
 
 Environment:
@@ -37,6 +43,11 @@ export function createProgram(): Command {
   addDaemonCommands(program);
   addDoctorCommand(program);
   addAgentCommands(program);
+  addSessionCommands(program);
+  addMessageCommands(program);
+  addQueueCommands(program);
+  addTopicCommands(program);
+  addStateCommands(program);
   addConfigCommands(program);
   addServiceCommands(program);
   addCompletion(program);

@@ -3,6 +3,7 @@ import type { AgentInput } from '../contract/agent-input.ts';
 import type { TemplateVariableView, TemplateView } from '../contract/template-view.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { DaemonClient } from './daemon-client.ts';
+import { given } from './message-body.ts';
 
 export interface SpawnOptions {
   template?: string;
@@ -62,11 +63,7 @@ function typedValue(text: string, type: TemplateVariableView['type'] = 'string')
   return type === 'number' && text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-function given(name: string, value: unknown): Record<string, unknown> {
-  return value === undefined ? {} : { [name]: value };
-}
-
-function pairs(option: string, texts: string[] | undefined): Record<string, string> | undefined {
+export function pairs(option: string, texts: string[] | undefined): Record<string, string> | undefined {
   if (texts === undefined) return undefined;
   return Object.fromEntries(
     texts.map((text) => {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { DaemonClient, Query } from './daemon-client.ts';
 import { followEvents } from './events.ts';
@@ -7,20 +8,16 @@ import { agentTable } from './output.ts';
 const SETTLE_MS = 100;
 /** How long agents are up is told anew, also when nothing happens. */
 const REDRAW_MS = 5000;
+const LOOK_AGAIN_MS = 1000;
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 
 /** Shows the list and keeps it current, until Ctrl-C: on a terminal in place, else (or as JSON) one list after the other. */
 export async function watchAgents(daemon: DaemonClient, query: Query, json: boolean): Promise<void> {
-  const inPlace = process.stdout.isTTY === true && !json;
-  let last = '';
+  const show = pictures(json);
   const draw = async (): Promise<void> => {
     const answer = await daemon.json<{ agents: AgentView[] }>('GET', '/agents', { query });
-    const text = json ? JSON.stringify(answer) : agentTable(answer.agents);
-    if (inPlace) return void process.stdout.write(`${HOME_AND_CLEAR}${text}\n`);
-    if (text !== last) process.stdout.write(`${text}\n${json ? '' : '\n'}`);
-    last = text;
+    show(answer, () => agentTable(answer.agents));
   };
-  if (inPlace) process.stdout.write('\u001b[2J');
   const events = followEvents(daemon);
   let timer: NodeJS.Timeout | undefined;
   let failed: (error: unknown) => void = () => undefined;
@@ -31,7 +28,7 @@ export async function watchAgents(daemon: DaemonClient, query: Query, json: bool
       draw().catch(failed);
     }, SETTLE_MS);
   };
-  const redraw = inPlace ? setInterval(soon, REDRAW_MS) : undefined;
+  const redraw = isInPlace(json) ? setInterval(soon, REDRAW_MS) : undefined;
   const follow = async (): Promise<void> => {
     const first = events.next();
     first.catch(() => undefined); // told below, unless the list says the same before
@@ -44,4 +41,29 @@ export async function watchAgents(daemon: DaemonClient, query: Query, json: bool
     clearTimeout(timer);
     clearInterval(redraw);
   }
+}
+
+/** The same for what tells of no changes: it is looked at each second. */
+export async function watching<T>(json: boolean, look: () => Promise<T>, human: (answer: T) => string): Promise<never> {
+  const show = pictures(json);
+  for (;;) {
+    const answer = await look();
+    show(answer, () => human(answer));
+    await pause(LOOK_AGAIN_MS);
+  }
+}
+
+const isInPlace = (json: boolean): boolean => process.stdout.isTTY === true && !json;
+
+/** @returns what shows the next one, if it is another */
+function pictures(json: boolean): (answer: unknown, human: () => string) => void {
+  const inPlace = isInPlace(json);
+  let last = '';
+  if (inPlace) process.stdout.write('\u001b[2J');
+  return (answer, human) => {
+    const text = json ? JSON.stringify(answer) : human();
+    if (inPlace) return void process.stdout.write(`${HOME_AND_CLEAR}${text}\n`);
+    if (text !== last) process.stdout.write(`${text}\n${json ? '' : '\n'}`);
+    last = text;
+  };
 }

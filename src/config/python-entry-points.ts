@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { isAgentId } from '../domain/ids.ts';
 import type { FoundAgent } from './registry-folder.ts';
 
@@ -17,16 +18,27 @@ name_of = lambda p: getattr(getattr(p, "dist", None), "name", None)
 print(json.dumps(sorted({(p.name, p.value, name_of(p) or "") for p in points})))
 `;
 
-/** Runs what \`package.module:function\` names, as a console script does; a module alone is run as \`python -m\` does. */
+/** Where the Python SDK of this package is: an installed one wins. */
+const SDK = fileURLToPath(new URL('../../sdk/python', import.meta.url));
+
+/**
+ * Runs what \`package.module:function\` names, as a console script does; a module alone is run as \`python -m\` does. A class
+ * with \`start\`, \`handle_cron\` or \`handle_message\` is run by the SDK.
+ */
 const RUN = `
 import importlib, runpy, sys
-value = sys.argv.pop(1)
+value, sdk = sys.argv.pop(1), sys.argv.pop(1)
 module, _, path = value.split("[")[0].strip().partition(":")
 if not path:
     sys.exit(runpy.run_module(module, run_name="__main__", alter_sys=True) and None)
 target = importlib.import_module(module)
 for part in path.split("."):
     target = getattr(target, part)
+if isinstance(target, type):
+    sys.path.append(sdk)
+    from openstarry import is_agent_class, run
+    if is_agent_class(target):
+        sys.exit(run(target))
 sys.exit(target())
 `.trim();
 
@@ -57,7 +69,7 @@ export async function agentsOfEntryPoints(
     }
     const other = found.get(name);
     if (other !== undefined) throw invalid(`has ${other.location} and ${location}; rename one of them`);
-    found.set(name, { agent_id: name, command: [python, '-u', '-c', RUN, value], location });
+    found.set(name, { agent_id: name, command: [python, '-u', '-c', RUN, value, SDK], location });
   }
   return [...found.values()];
 }
