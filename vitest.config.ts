@@ -9,6 +9,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     reporters: ['default'],
+    // Trees are followed by what works everywhere, unless a test (or whoever runs them) says otherwise.
+    env: { OPENSTARRY_CGROUP_ROOT: process.env['OPENSTARRY_CGROUP_ROOT'] ?? 'none' },
     projects: [
       // Pure functions need neither a build nor a server: `npx vitest run --project domain` answers in a second.
       { extends: true, test: { name: 'domain', include: ['test/domain/**/*.test.ts'] } },

@@ -1,3 +1,4 @@
+import type { Cgroups } from './cgroups.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { Journal } from './journal.ts';
 import type { Logger } from './logger.ts';
@@ -16,6 +17,8 @@ export interface Context {
   table: ProcessTable;
   journal: Journal;
   tree: Tree;
+  /** Absent where there are none. */
+  cgroups?: Cgroups;
   signaller: Signaller;
   stuck: Stuck;
   emit: EmitEvent;

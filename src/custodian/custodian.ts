@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ExitCause } from '../domain/custody.ts';
+import type { Cgroups } from './cgroups.ts';
 import type { Context, EmitEvent } from './context.ts';
 import { custodyOf } from './custody-state.ts';
 import type { Tombstone } from './custody-state.ts';
@@ -37,6 +38,7 @@ export interface CustodianOptions {
   emit: EmitEvent;
   /** The file that our own log goes to, if it goes to one. */
   ownLog?: LogFile;
+  cgroups?: Cgroups;
 }
 
 type Answer<M extends keyof Methods> = Methods[M][1] | Promise<Methods[M][1]>;
@@ -67,7 +69,7 @@ export interface Custodian {
   close(): void;
 }
 
-export function createCustodian({ stateDir, table, journal, log, emit, ownLog }: CustodianOptions): Custodian {
+export function createCustodian({ stateDir, table, journal, log, emit, ownLog, cgroups }: CustodianOptions): Custodian {
   const incarnations = new Map<string, Incarnation>();
   const signaller = createSignaller(table, log);
   const tree = createTree({
@@ -83,7 +85,8 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog }:
     },
   });
   const stuck = createStuck(tree, emit, log);
-  const context: Context = { stateDir, log, table, journal, tree, signaller, stuck, emit, incarnations };
+  const parts = { stateDir, log, table, journal, tree, signaller, stuck, emit, incarnations };
+  const context: Context = cgroups ? { ...parts, cgroups } : parts;
   const logSpace = createLogSpace(join(stateDir, 'logs'), log);
   const rotation = createLogRotation(log, logSpace);
   if (ownLog) rotation.watch(ownLog);
@@ -151,7 +154,8 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog }:
         started(incarnation) {
           const { agent, key, pid, start, record } = incarnation;
           const marker = markerOf(agent, record.generation, record.nonce);
-          tree.add({ key, pid, start, marker, isNew: true, kin: [] });
+          const { cgroup } = record;
+          tree.add({ key, pid, start, marker, isNew: true, kin: [], ...(cgroup === undefined ? {} : { cgroup }) });
           rotation.watch(record.log);
           watch.wake();
           log.info('Started an agent', { agent, generation: record.generation, pid });
@@ -296,9 +300,11 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog }:
         lost: (incarnation, cause) => end(incarnation, null, null, cause),
       });
       watch.wake();
+      cgroups?.tidy(new Set([...incarnations.values()].flatMap(({ record }) => record.cgroup ?? [])));
     },
 
     close() {
+      cgroups?.close();
       rotation.close();
       journal.close();
     },

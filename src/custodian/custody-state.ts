@@ -14,6 +14,8 @@ export interface LiveRecord {
   log: { path: string; max_bytes: number; keep: number };
   /** How it is stopped when nobody says otherwise. */
   stop: { signal: string; grace_ms: number };
+  /** The folder of its cgroup, if it has one of its own. */
+  cgroup?: string;
   /** Descendants that could not be found again by session, group or marker: `[pid, start]`. */
   kin?: [number, number][];
   /** Its tree stands still, and is kept so. */
@@ -29,6 +31,7 @@ export interface Intent {
   at: string;
   log: LiveRecord['log'];
   stop: LiveRecord['stop'];
+  cgroup?: string;
   /** The fence before it, restored if nothing was forked. */
   fence_before: number;
 }

@@ -1,4 +1,5 @@
 import type { ExitRecord } from '../domain/custody.ts';
+import { removeCgroup } from './cgroups.ts';
 import { custodyOf } from './custody-state.ts';
 import type { Context } from './context.ts';
 import type { Incarnation } from './incarnation.ts';
@@ -58,6 +59,7 @@ export function createExits(context: Context): Exits {
       trimLog(incarnation.record.log, log);
       clearTimeout(incarnation.stopping?.timer);
       tree.remove(incarnation.key);
+      if (incarnation.record.cgroup !== undefined) removeCgroup(incarnation.record.cgroup);
       stuck.forget(incarnation);
       incarnations.delete(incarnation.agent);
       log.info('An agent ended', { agent: incarnation.agent, pid: incarnation.pid, ...exit });

@@ -1,9 +1,12 @@
+import { killCgroup } from './cgroups.ts';
 import type { Context } from './context.ts';
 import type { Incarnation } from './incarnation.ts';
 
 /** Sends SIGKILL to all that lives of a tree and says how many those were. */
 export function killTree({ tree, signaller }: Pick<Context, 'tree' | 'signaller'>, incarnation: Incarnation): number {
   const members = tree.members(incarnation.key);
+  const { cgroup } = incarnation.record;
+  if (cgroup !== undefined && members.length > 0) killCgroup(cgroup, signaller.forbidden);
   // The group first, at one blow: a tree that forks while it is killed one by one can outrun the killer.
   const inGroup = members.find((member) => member.pgrp === incarnation.pid);
   if (inGroup) signaller.send(inGroup, 'SIGKILL', incarnation.pid);

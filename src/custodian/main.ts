@@ -1,8 +1,9 @@
 import { fstatSync, lstatSync, mkdirSync, realpathSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cardPathOf, socketPathOf } from './address.ts';
+import { cardPathOf, socketPathOf, stateHashOf } from './address.ts';
 import type { CustodianCard } from './address.ts';
+import { openCgroups } from './cgroups.ts';
 import { createCustodian } from './custodian.ts';
 import type { EmitEvent } from './context.ts';
 import { openJournal } from './journal.ts';
@@ -55,13 +56,28 @@ async function main(): Promise<void> {
     if ('exit' in data) keeper.exited(data.agent, data.exit);
     if (isEnding) endIfIdle();
   };
-  const custodian = createCustodian({ stateDir, table, journal, log, emit, ...ownLogOf(stateDir) });
+  const cgroups = openCgroups(stateHashOf(stateDir), log);
+  const custodian = createCustodian({
+    stateDir,
+    table,
+    journal,
+    log,
+    emit,
+    ...ownLogOf(stateDir),
+    ...(cgroups ? { cgroups } : {}),
+  });
   const keeper = new Keeper({
     spawn: (params) => custodian.spawn(params),
     fence: () => journal.entries.get(DAEMON)?.fence ?? 0,
     log,
   });
-  const about = { version: VERSION, pid: process.pid, boot_id: table.bootId, state_dir: stateDir, tree: table.tree };
+  const about = {
+    version: VERSION,
+    pid: process.pid,
+    boot_id: table.bootId,
+    state_dir: stateDir,
+    tree: cgroups ? ('cgroup' as const) : table.tree,
+  };
   const server = createSocketServer(
     createRequests({
       custodian,

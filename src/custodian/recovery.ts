@@ -1,4 +1,5 @@
 import type { ExitCause } from '../domain/custody.ts';
+import { pidsInCgroup, recordedCgroup } from './cgroups.ts';
 import type { Context } from './context.ts';
 import type { AgentEntry, Intent, LiveRecord } from './custody-state.ts';
 import { identify } from './identity.ts';
@@ -33,7 +34,10 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
   const marker = markerOf(agent, live.generation, live.nonce);
   const verdict = identify({ ...live, marker }, table, signaller.forbidden);
   const isForeign = verdict.kind === 'tampered' || verdict.kind === 'replaced';
-  const incarnation = createIncarnation(agent, isForeign ? { ...live, pid: -1, start: -1 } : live);
+  const { cgroup: _, ...record } = live;
+  const cgroup = verdict.kind === 'reboot' ? undefined : recordedCgroup(agent, live);
+  const held = cgroup === undefined ? record : { ...record, cgroup };
+  const incarnation = createIncarnation(agent, isForeign ? { ...held, pid: -1, start: -1 } : held);
   incarnations.set(agent, incarnation);
   const stop = journal.entries.get(agent)?.stop;
   if (verdict.kind !== 'reboot') {
@@ -41,7 +45,7 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
     // A pid that is another's must not become the root of a tree that is going to be killed. Only what carries the
     // marker of this very spawn, or was seen in its tree, is of it then.
     const { key, pid, start } = incarnation;
-    tree.add({ key, pid, start, marker, isNew: false, kin });
+    tree.add({ key, pid, start, marker, isNew: false, kin, ...(cgroup === undefined ? {} : { cgroup }) });
   }
   if (verdict.kind === 'ours') {
     log.info('Adopted an agent', { agent, generation: live.generation, pid: live.pid });
@@ -61,8 +65,8 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
 }
 
 /**
- * Spawns of which only the intent was written: the process may run all the same. It is looked for by the marker with the
- * nonce of the intent, or by its standard output, which is the log file that only this incarnation has.
+ * Spawns of which only the intent was written: the process may run all the same. It is looked for in its cgroup, by the
+ * marker with the nonce of the intent, or by its standard output, which is the log file that only this incarnation has.
  */
 function findIntended(context: Context, open: [string, AgentEntry][]): Map<string, LiveRecord> {
   const { table, journal } = context;
@@ -73,9 +77,15 @@ function findIntended(context: Context, open: [string, AgentEntry][]): Map<strin
   if (intended.length === 0) return found;
   const byMarker = new Map(intended.map((one) => [markerOf(one.agent, one.intent.generation, one.intent.nonce), one]));
   const byLog = new Map(intended.map((one) => [one.intent.log.path, one]));
+  const byPid = new Map(
+    intended.flatMap((one) => {
+      const cgroup = recordedCgroup(one.agent, one.intent);
+      return cgroup === undefined ? [] : pidsInCgroup(cgroup).map((pid) => [pid, one] as const);
+    }),
+  );
   const candidates = new Map<string, { intent: Intent; stats: ProcessStat[] }>();
   for (const pid of table.pids()) {
-    const match = byMarker.get(table.marker(pid) ?? '') ?? byLog.get(table.stdout(pid) ?? '');
+    const match = byPid.get(pid) ?? byMarker.get(table.marker(pid) ?? '') ?? byLog.get(table.stdout(pid) ?? '');
     const stat = match && pid !== process.pid ? table.stat(pid) : undefined;
     if (!match || !stat || !isAlive(stat)) continue;
     const { agent, intent } = match;

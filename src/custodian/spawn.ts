@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { removeCgroup } from './cgroups.ts';
 import type { Context } from './context.ts';
 import { custodyOf } from './custody-state.ts';
 import type { Intent, LiveRecord } from './custody-state.ts';
@@ -25,7 +26,7 @@ const DEFAULT_STOP = { signal: 'SIGTERM', grace_ms: 10_000 };
  * interleave: intent in the journal, fork, record in the journal.
  */
 export async function spawnAgent(context: Context, params: SpawnParams, hooks: SpawnHooks): Promise<SpawnResult> {
-  const { journal, incarnations, stateDir, table } = context;
+  const { cgroups, journal, incarnations, stateDir, table } = context;
   const { agent, generation } = params;
   const entry = journal.entries.get(agent);
   const running = incarnations.get(agent);
@@ -49,6 +50,7 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
 
   const nonce = newNonce();
   const at = new Date().toISOString();
+  const cgroup = cgroups?.make(agent, { generation, nonce });
   const base = {
     generation,
     nonce,
@@ -57,6 +59,7 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
     at,
     log: { path: logPathOf(stateDir, agent, generation), ...params.log },
     stop: params.stop ?? DEFAULT_STOP,
+    ...(cgroup === undefined ? {} : { cgroup }),
   };
   const intent: Intent = { ...base, fence_before: custody.fence };
   let logFd: number | undefined;
@@ -68,16 +71,19 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
   } catch (error) {
     closeQuietly(logFd);
     closeQuietly(stdinFd);
+    if (cgroup !== undefined) removeCgroup(cgroup);
     const errno = errnoOf(error) ?? 'EIO';
     throw spawnRefusal(errno, `Cannot prepare the start of ${agent} in ${stateDir} (${errno}): ${messageOf(error)}`);
   }
   failpoint('custodian.after-intent', agent);
-  const launched = launch({ params, executable, marker: markerOf(agent, generation, nonce), stdinFd, logFd });
+  const order = { params, executable, marker: markerOf(agent, generation, nonce), stdinFd, logFd };
+  const launched = cgroups ? cgroups.inside(cgroup, () => launch(order)) : launch(order);
   if (launched.kind === 'started') failpoint('custodian.after-fork', agent);
   closeSync(logFd);
   closeQuietly(stdinFd);
   if (launched.kind === 'failed') {
     journal.keep([{ kind: 'void', agent, generation }]);
+    if (cgroup !== undefined) removeCgroup(cgroup);
     throw await launched.refusal;
   }
 

@@ -1,3 +1,4 @@
+import { pidsInCgroup } from './cgroups.ts';
 import { statOf } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
 import type { Logger } from './logger.ts';
@@ -13,8 +14,8 @@ import type { ProcessStat, ProcessTable } from './process-table.ts';
  * between: nothing at all on an idle machine. A full scan goes through /proc; it is the safety net (every 30 s, when the
  * circle closed, when quick ones cannot be trusted) and what a stop asks for.
  *
- * What escapes: a child that left session, group, parentage and marker between two looks. A cgroup would hold it: the
- * seam is `members`, which would then read `cgroup.procs` instead.
+ * What escapes: a child that left session, group, parentage and marker between two looks; unless the incarnation has a
+ * cgroup of its own, which nothing leaves by forking.
  */
 export interface Tree {
   add(root: TreeRoot): void;
@@ -28,6 +29,7 @@ export interface TreeRoot extends ProcessIdentity {
   /** The incarnation. */
   key: string;
   marker: string;
+  cgroup?: string;
   /** Started by us since the last scan, so its pid must lie in the next quick scan's range. */
   isNew: boolean;
   /** Members known from before. */
@@ -117,6 +119,17 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
     join(stat, key);
     noteKin(stat, key);
     return true;
+  };
+
+  /** Whatever else it has left: a process stays in the cgroup that it was born in. */
+  const joinFromCgroup = ({ key, cgroup }: TreeRoot) => {
+    for (const pid of cgroup === undefined ? [] : pidsInCgroup(cgroup)) {
+      const stat = table.stat(pid);
+      const known = members.get(pid);
+      if (stat === undefined || !isAlive(stat) || (known?.start === stat.start && known.key === key)) continue;
+      if (known) leave(known);
+      join(stat, key);
+    }
   };
 
   const noteKin = (stat: ProcessStat, key: string) => {
@@ -225,7 +238,9 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
     },
     members(key) {
       const alive: ProcessStat[] = [];
-      for (const pid of roots.get(key)?.members ?? []) {
+      const root = roots.get(key);
+      if (root) joinFromCgroup(root);
+      for (const pid of root?.members ?? []) {
         const member = members.get(pid);
         const stat = member && statOf(member, table);
         if (stat) alive.push(stat);

@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { DaemonFacts } from '../contract/daemon-view.ts';
 import type { DoctorCheck } from '../contract/doctor-view.ts';
+import { findCgroupPlace } from '../custodian/cgroup-place.ts';
 
 /** The state directory itself, and what in it holds secrets. */
 export function checkStateFiles(stateDir: string): DoctorCheck[] {
@@ -35,18 +36,21 @@ export function checkStateFiles(stateDir: string): DoctorCheck[] {
   return [{ name, status: 'ok', says: `${stateDir} (mode ${modeText(mode)})` }, files];
 }
 
-/** How completely a process tree can be followed here. */
-export function checkTree(known: DaemonFacts['tree'] | undefined): DoctorCheck {
-  const tree = known ?? (process.platform === 'linux' ? 'best-effort' : 'group-only');
+/** How completely a process tree can be followed here: as the custodian says, or as one that is started would find it. */
+export function checkTree(known: DaemonFacts['tree'] | undefined, env: NodeJS.ProcessEnv): DoctorCheck {
   const name = 'tree';
+  const place = findCgroupPlace(env);
+  const expected = place.kind === 'found' ? 'cgroup' : process.platform === 'linux' ? 'best-effort' : 'group-only';
+  const tree = known ?? expected;
   if (tree === 'cgroup') return { name, status: 'ok', says: 'cgroup: nothing that an agent starts can escape a stop' };
-  const how =
+  const why = place.kind === 'none' ? place.why : 'the custodian could not use cgroups, see custodian.log';
+  const says =
     tree === 'best-effort'
-      ? `best-effort (${cgroupText()}): sessions, groups, descendants and markers are followed`
+      ? `best-effort (${why}): sessions, groups, descendants and markers are followed`
       : 'group-only: process groups are followed';
   const way_out =
-    'A program that leaves session, group, parent and environment within a second can outlive a stop: run such programs in a container of their own';
-  return { name, status: 'warn', says: how, way_out };
+    'A program that leaves session, group, parent and environment within a second can outlive a stop: run the custodian where cgroup v2 is delegated, as `openstarry-daemon install-service` does, or such programs in a container of their own';
+  return { name, status: 'warn', says, way_out };
 }
 
 export function checkTrust(): DoctorCheck {
@@ -78,18 +82,6 @@ function openFiles(stateDir: string): string[] {
       }
     })
     .toSorted();
-}
-
-function cgroupText(): string {
-  try {
-    const own = /^0::(.+)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
-    if (own === undefined) return 'no cgroup v2 here';
-    return isWritable(path.join('/sys/fs/cgroup', own, 'cgroup.procs'))
-      ? 'cgroup v2 is delegated, and not used by this version'
-      : 'cgroup v2 is not delegated';
-  } catch {
-    return 'no cgroups here';
-  }
 }
 
 function isWritable(file: string): boolean {

@@ -50,7 +50,7 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorView> 
           ? 'none runs; a start brings one'
           : `runs (pid ${custodian.hello.pid}, version ${custodian.hello.version})`,
     },
-    checkTree(custodian?.hello.tree),
+    checkTree(custodian?.hello.tree, env),
     checkTrust(),
     checkDisk(stateDir),
   ];
