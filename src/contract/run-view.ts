@@ -1,21 +1,21 @@
 import type { Json } from '../domain/messages/message.ts';
+import type { AgentInput } from './agent-input.ts';
 
-/** A run: one finite execution of an agent. A one-shot task, a session and a scheduled run are all runs. */
-export interface RunRequest {
+/**
+ * A run: one finite execution of an agent. A one-shot task, a session and a scheduled run are all runs. Fields of an agent
+ * (`template_id`, `command`, …) are for one that does not exist yet. `task` is handed to a process that is started for the
+ * run (`{{task}}`, `OPENSTARRY_TASK`), or to a running agent by its mailbox.
+ */
+export interface RunRequest extends Omit<AgentInput, DaemonField> {
   /** @default a new one */
   run_id?: string;
-  agent_id: string;
-  /** For an agent that does not exist yet. */
-  template_id?: string;
-  variables?: Record<string, string | number | boolean>;
-  labels?: Record<string, string>;
-  /** Handed to a process that is started for it (`{{task}}`, `OPENSTARRY_TASK`), or to a running agent by its mailbox. */
-  task?: string;
   /** What becomes of the agent afterwards. @default keep */
   cleanup?: 'keep' | 'delete';
-  /** A duration; then the agent is stopped. @default none */
+  /** A duration from the run's beginning; then the agent is stopped. @default none */
   timeout?: string;
 }
+
+type DaemonField = 'origin' | 'created_by' | 'request_id' | 'restore' | 'run' | 'signature' | 'autostart';
 
 export type RunState = 'starting' | 'running' | 'succeeded' | 'failed' | 'timed_out' | 'cancelled';
 

@@ -1,0 +1,295 @@
+/** The life of a run: a pure reducer. Events go in, one at a time; the next state and what is to be done come out. */
+import type {
+  Rest,
+  RunAnswer,
+  RunCollected,
+  RunCommand,
+  RunEvent,
+  RunOutcome,
+  RunProgress,
+  RunStart,
+  RunStep,
+  RunTerms,
+} from './run-state.ts';
+import { describeMs } from '../restart-policy.ts';
+import { outcomeOfAnswer, outcomeOfRest } from './run-outcome.ts';
+
+/** How often a start that fails is tried, in all. */
+export const MAX_ATTEMPTS = 3;
+/** Before the second and the third try. */
+const SPAWN_DELAYS_MS = [1000, 5000];
+const BUSY_DELAY_MS = 1000;
+const MAX_BUSY_DELAY_MS = 15_000;
+/** Before it is looked again what became of a task that waits in a mailbox, or is in somebody's hands. */
+const LOOK_AGAIN_MS = 2000;
+
+export function beginRun(): RunStep {
+  const run: RunProgress = {
+    phase: { kind: 'starting' },
+    via: null,
+    attempt: 1,
+    busyTries: 0,
+    generation: null,
+    exit: null,
+    answer: null,
+    output: '',
+    rest: null,
+    wanted: null,
+    reason: 'starting its agent',
+  };
+  return { run, commands: [{ kind: 'start', attempt: 1 }] };
+}
+
+/** What a new workflow run has to ask for again: everything that was open. */
+export function resumeRun(run: RunProgress): RunCommand[] {
+  switch (run.phase.kind) {
+    case 'starting':
+      return [{ kind: 'start', attempt: run.attempt }];
+    case 'waiting':
+      return [{ kind: 'wait', delayMs: BUSY_DELAY_MS }];
+    case 'running':
+      return [{ kind: 'watch' }];
+    case 'ending':
+      return end(run, run.phase.outcome).commands;
+    case 'collecting':
+      return [{ kind: 'collect' }];
+    case 'cleaning':
+      return [{ kind: 'clean-up' }];
+    case 'done':
+      return [];
+  }
+}
+
+export function stepRun(run: RunProgress, event: RunEvent, terms: RunTerms): RunStep {
+  if (run.phase.kind === 'done') return stay(run);
+  switch (event.kind) {
+    case 'started':
+      return run.phase.kind === 'starting' && event.attempt === run.attempt
+        ? started(run, event.start, terms)
+        : stay(run);
+    case 'rest':
+      return rest(run, event.rest, terms);
+    case 'answered':
+      return answered(run, event.answer, terms);
+    case 'undelivered':
+      if (run.phase.kind !== 'running' || run.via !== 'mailbox') return stay(run);
+      return settle(run, { state: 'failed', reason: `its task was not delivered: ${event.reason}` }, terms);
+    case 'timeout':
+      return wanted(run, { state: 'timed_out', reason: `it took longer than ${describeMs(event.afterMs)}` }, terms);
+    case 'cancel':
+      return wanted(run, { state: 'cancelled', reason: `cancelled by ${event.by}` }, terms);
+    case 'withdrawn':
+      return run.phase.kind === 'ending' && run.via === 'mailbox' ? settle(run, run.phase.outcome, terms) : stay(run);
+    case 'waited':
+      return waited(run);
+    case 'collected':
+      return run.phase.kind === 'collecting' ? collected(run, run.phase.outcome, event.collected, terms) : stay(run);
+    case 'cleaned':
+      return run.phase.kind === 'cleaning' ? done(run, run.phase.outcome) : stay(run);
+  }
+}
+
+const stay = (run: RunProgress): RunStep => ({ run, commands: [] });
+
+function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
+  switch (start.kind) {
+    case 'busy':
+      if (run.wanted) return settle(run, run.wanted, terms);
+      if (terms.busy === 'fail') return settle(run, { state: 'failed', reason: start.reason }, terms);
+      return {
+        run: {
+          ...run,
+          phase: { kind: 'waiting', why: 'busy' },
+          busyTries: run.busyTries + 1,
+          rest: null,
+          reason: `waiting: ${start.reason}`,
+        },
+        commands: [{ kind: 'wait', delayMs: Math.min(BUSY_DELAY_MS * 2 ** run.busyTries, MAX_BUSY_DELAY_MS) }],
+      };
+    case 'failed':
+      return startFailed(run, start, terms);
+    case 'process':
+    case 'mailbox': {
+      const { generation, kind: via } = start;
+      const reason = via === 'process' ? `generation ${generation} runs for it` : 'its task is in the mailbox';
+      const next: RunProgress = { ...run, phase: { kind: 'running' }, via, generation, reason };
+      if (run.wanted) return end(next, run.wanted);
+      if (via === 'process') return run.rest ? rest(next, run.rest, terms) : stay(next);
+      if (run.answer) return settle(next, outcomeOfAnswer(run.answer), terms);
+      return { run: next, commands: [{ kind: 'watch' }] };
+    }
+  }
+}
+
+function startFailed(
+  run: RunProgress,
+  { message, again }: { message: string; again: boolean },
+  terms: RunTerms,
+): RunStep {
+  if (run.wanted) return settle(run, run.wanted, terms);
+  const delayMs = again ? SPAWN_DELAYS_MS[run.attempt - 1] : undefined;
+  if (delayMs !== undefined) {
+    const reason = `try ${run.attempt} of ${MAX_ATTEMPTS} failed: ${message}; again in ${describeMs(delayMs)}`;
+    return {
+      run: { ...run, phase: { kind: 'waiting', why: 'spawn' }, rest: null, reason },
+      commands: [{ kind: 'wait', delayMs }],
+    };
+  }
+  const tried = run.attempt === 1 ? 'once' : `${run.attempt} times, with a pause between`;
+  const outcome: RunOutcome = { state: 'failed', reason: `it could not be started: ${message}` };
+  const failed = settle(run, outcome, terms, { isTold: true });
+  const report: RunCommand = {
+    kind: 'report',
+    severity: 'warning',
+    summary: `The run ${terms.run_id} of ${terms.agent_id} could not be started: ${message}`,
+    tried: `started ${tried}: failed`,
+    needed: 'Correct the agent or its template, then run it again',
+  };
+  return { ...failed, commands: [report, ...failed.commands] };
+}
+
+function rest(run: RunProgress, told: Rest, terms: RunTerms): RunStep {
+  const { phase, via, attempt } = run;
+  if (phase.kind === 'starting') return told.attempt === attempt ? stay({ ...run, rest: told }) : stay(run);
+  if (phase.kind !== 'running' && phase.kind !== 'ending') return stay(run);
+  if (via === 'process' && told.attempt !== attempt) return stay(run);
+  const next: RunProgress = { ...run, generation: told.generation, rest: told };
+  if (via === 'mailbox') return phase.kind === 'ending' ? stay(run) : collect(next, null, 'its agent has come to rest');
+  if (told.ran && told.exit) next.exit = { code: told.exit.code, signal: told.exit.signal };
+  if (phase.kind === 'ending') return collect(next, phase.outcome, phase.outcome.reason);
+  const neverRan = told.how === 'failed' || (told.how === 'disabled' && !told.ran);
+  if (neverRan) return startFailed(next, { message: told.reason, again: true }, terms);
+  return collect(next, outcomeOfRest(told), told.reason);
+}
+
+function answered(run: RunProgress, answer: RunAnswer, terms: RunTerms): RunStep {
+  // The first answer of the agent whose task it is counts; anybody may write to a queue.
+  if (run.answer !== null || answer.from !== terms.agent_id) return stay(run);
+  const next: RunProgress = { ...run, answer };
+  if (run.phase.kind !== 'running' || run.via !== 'mailbox') return stay(next);
+  return settle(next, outcomeOfAnswer(answer), terms);
+}
+
+/** Time is up, or somebody does not want it any more. */
+function wanted(run: RunProgress, outcome: RunOutcome, terms: RunTerms): RunStep {
+  switch (run.phase.kind) {
+    case 'starting':
+      return stay({ ...run, wanted: run.wanted ?? outcome });
+    case 'waiting':
+      return settle(run, outcome, terms);
+    case 'running':
+      return end(run, outcome);
+    case 'collecting':
+      return run.phase.outcome === null ? end(run, outcome) : stay(run);
+    default:
+      return stay(run);
+  }
+}
+
+/** What was started for it is stopped; what was running anyway is only asked to forget the task. */
+function end(run: RunProgress, outcome: RunOutcome): RunStep {
+  const { reason } = outcome;
+  return {
+    run: { ...run, phase: { kind: 'ending', outcome }, reason },
+    commands: run.via === 'mailbox' ? [{ kind: 'withdraw', reason }] : [{ kind: 'stop', reason }, { kind: 'watch' }],
+  };
+}
+
+function waited(run: RunProgress): RunStep {
+  const { phase } = run;
+  switch (phase.kind) {
+    case 'waiting': {
+      const attempt = phase.why === 'spawn' ? run.attempt + 1 : run.attempt;
+      return {
+        run: { ...run, phase: { kind: 'starting' }, attempt, reason: 'starting its agent' },
+        commands: [{ kind: 'start', attempt }],
+      };
+    }
+    case 'running':
+      return { run, commands: [{ kind: 'watch' }] };
+    case 'collecting':
+      return { run, commands: [{ kind: 'collect' }] };
+    default:
+      return stay(run);
+  }
+}
+
+const collect = (run: RunProgress, outcome: RunOutcome | null, reason: string): RunStep => ({
+  run: { ...run, phase: { kind: 'collecting', outcome }, reason },
+  commands: [{ kind: 'collect' }],
+});
+
+function collected(
+  run: RunProgress,
+  outcome: RunOutcome | null,
+  { output, answer: late, task }: RunCollected,
+  terms: RunTerms,
+): RunStep {
+  const answer = run.answer ?? (late?.from === terms.agent_id ? late : null);
+  const next: RunProgress = { ...run, output, answer };
+  if (outcome !== null) {
+    // That it ended well is not all: it may have said that it did not do what it was to do.
+    const isContradicted = outcome.state === 'succeeded' && answer !== null && !answer.ok;
+    return settle(next, isContradicted ? outcomeOfAnswer(answer) : outcome, terms);
+  }
+  if (answer !== null) return settle(next, outcomeOfAnswer(answer), terms);
+  switch (task) {
+    case 'leased':
+      return { run: next, commands: [{ kind: 'wait', delayMs: LOOK_AGAIN_MS }] };
+    case 'waiting':
+      return {
+        run: {
+          ...next,
+          phase: { kind: 'running' },
+          reason: 'its task is in the mailbox, and its agent is to be woken',
+        },
+        commands: [{ kind: 'wait', delayMs: LOOK_AGAIN_MS }],
+      };
+    case 'withdrawn':
+      return settle(
+        next,
+        { state: 'failed', reason: `its agent came to rest before it took the task: ${reasonOf(run)}` },
+        terms,
+      );
+    case 'acknowledged':
+      return settle(next, run.rest ? outcomeOfRest(run.rest) : { state: 'failed', reason: reasonOf(run) }, terms);
+  }
+}
+
+const reasonOf = ({ rest: told, reason }: RunProgress): string => told?.reason ?? reason;
+
+/** It is known how it has ended. @param told whether people have been told, if it has failed */
+function settle(
+  run: RunProgress,
+  outcome: RunOutcome,
+  terms: RunTerms,
+  { isTold = false }: { isTold?: boolean } = {},
+): RunStep {
+  const report = isTold ? undefined : reportOf(run, outcome, terms);
+  const commands: RunCommand[] = report === undefined ? [] : [report];
+  if (terms.cleanup === 'keep' || run.via === null) return done(run, outcome, commands);
+  return {
+    run: { ...run, phase: { kind: 'cleaning', outcome }, reason: `${outcome.reason}; deleting its agent` },
+    commands: [...commands, { kind: 'clean-up' }],
+  };
+}
+
+const done = (run: RunProgress, outcome: RunOutcome, commands: RunCommand[] = []): RunStep => ({
+  run: { ...run, phase: { kind: 'done', outcome }, reason: outcome.reason },
+  commands,
+});
+
+/** Nobody waits for a scheduled run: what went wrong with it is told, unless its agent has been reported as giving up. */
+function reportOf(run: RunProgress, { state, reason }: RunOutcome, terms: RunTerms): RunCommand | undefined {
+  if (terms.schedule_id === null || (state !== 'failed' && state !== 'timed_out')) return undefined;
+  const gaveUp = run.rest?.how === 'disabled' && run.rest.ran && state === 'failed';
+  if (gaveUp) return undefined;
+  const what = state === 'failed' ? 'has failed' : 'was stopped';
+  return {
+    kind: 'report',
+    severity: 'warning',
+    summary: `The run ${terms.run_id} of schedule ${terms.schedule_id} ${what}: ${reason}`,
+    tried: 'The next call of the schedule runs it again',
+    needed: `See \`runs show ${terms.run_id}\` and the logs of ${terms.agent_id}`,
+  };
+}
