@@ -61,6 +61,14 @@ export function checkIncarnation(caller: AgentCaller, liveGeneration: number | u
   );
 }
 
+/** The generation of the agent's live process, from the host's own table; undefined if none is. */
+export type LiveGeneration = (agentId: string) => number | undefined | Promise<number | undefined>;
+
+/** @throws CodedError STALE_INCARNATION */
+export async function admitCaller({ caller }: Call, live: LiveGeneration): Promise<void> {
+  if (caller.kind === 'agent') checkIncarnation(caller, await live(caller.agent_id));
+}
+
 /** @throws CodedError FORBIDDEN unless the caller may create this agent */
 export function checkMayCreate(caller: Caller, input: AgentInput): void {
   if (caller.kind === 'admin') return;

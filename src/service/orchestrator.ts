@@ -9,7 +9,7 @@ import { tailAndFollow } from './agent-logs.ts';
 import { agentNotFound, AgentWorkflows, type TemporalClient } from './agent-workflows.ts';
 import { AgentWatch } from './agent-watch.ts';
 import { commandMany, type BulkOptions, type BulkResult, type Selection } from './bulk.ts';
-import { checkIncarnation, checkMayControl, type Call } from './caller.ts';
+import { admitCaller, checkMayControl, type Call, type LiveGeneration } from './caller.ts';
 import { CommandLanes } from './command-lanes.ts';
 import { commandAgent, type CommandOptions, type CommandParts, type CommandResult } from './commands.ts';
 import { createAgent, type Created, type CreateOptions } from './creation.ts';
@@ -32,9 +32,10 @@ export interface OrchestratorDeps {
   admit: (input: AgentInput) => Definition | Promise<Definition>;
   /** The input with its signature. */
   sign: (input: AgentInput) => AgentInput;
-  /** The generation of the agent's live process, from the host's own table; undefined if none is. */
-  liveGeneration: (agentId: string) => number | undefined | Promise<number | undefined>;
+  liveGeneration: LiveGeneration;
   heartbeat: HeartbeatSink;
+  /** Waits until nothing is left of a deleted agent: its mailbox, its state. @returns false if that takes too long */
+  cleared?: (agentId: string) => Promise<boolean>;
   /** Something went wrong after the answer was given. */
   warn?: (message: string, fields: Record<string, unknown>) => void;
   /** For one call to Temporal. @default 5000 */
@@ -76,6 +77,7 @@ export class Orchestrator {
   /** Creates an agent; see `createAgent`. */
   async create(call: Call, input: AgentInput, options: CreateOptions = {}): Promise<Created> {
     await this.#admitCaller(call);
+    if (!(await this.#cleared(input.agent_id))) throw notCleared(input.agent_id);
     const { roster, admit, sign } = this.#deps;
     return createAgent({ roster, admit, sign, workflows: this.#workflows }, call, input, options);
   }
@@ -148,7 +150,8 @@ export class Orchestrator {
     }
     const result = await commandAgent(this.#parts, call, 'delete', agentId, options);
     if (options.purge) await this.#purgeAfter(result);
-    return result;
+    if (result.agent !== null || (await this.#cleared(agentId))) return result;
+    return { ...result, settled: false, note: 'its mailbox and state are still being cleared' };
   }
 
   /** An agent says that it lives, and maybe how far it is. Temporal is not asked. */
@@ -211,8 +214,8 @@ export class Orchestrator {
     return commandAgent(this.#parts, call, verb, agentId, options);
   }
 
-  async #admitCaller({ caller }: Call): Promise<void> {
-    if (caller.kind === 'agent') checkIncarnation(caller, await this.#deps.liveGeneration(caller.agent_id));
+  async #admitCaller(call: Call): Promise<void> {
+    await admitCaller(call, this.#deps.liveGeneration);
   }
 
   async #row(agentId: string): Promise<RosterRow> {
@@ -269,10 +272,21 @@ export class Orchestrator {
     await this.#deps.roster.remove(agentId, { purge: true });
   }
 
+  async #cleared(agentId: string): Promise<boolean> {
+    return (await this.#deps.cleared?.(agentId)) ?? true;
+  }
+
   #isStale(): boolean {
     return !this.#deps.temporal.reachable();
   }
 }
+
+const notCleared = (agentId: string): CodedError =>
+  new CodedError(
+    'BUS_UNAVAILABLE',
+    `The mailbox and state of the agent ${agentId} that was deleted are still being cleared`,
+    { agent_id: agentId },
+  );
 
 const tailOptions = ({ tail, sinceMs }: LogOptions): TailOptions => ({
   lines: tail,

@@ -1,0 +1,224 @@
+import type { Delivery, MessageBus } from '../../ports/message-bus.ts';
+
+export interface Poll {
+  consumer: string;
+  /** Asked each time: who receives from which queue may change while it waits. */
+  queues: () => readonly string[];
+  max: number;
+  /** @default the queue's */
+  leaseMs?: number;
+  /** Only messages with this one. */
+  correlationId?: string;
+  /** How long to wait for the first one; 0: not at all. */
+  waitMs: number;
+  /** Its receiver is gone: what it would have got is given back. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Hands out messages to those who wait for them. Of several who wait for one queue, the one with the fewest messages in
+ * hand comes first, then the one that has waited longest; who waits for one answer (`correlationId`) comes before both.
+ */
+export class Receivers {
+  readonly #bus: MessageBus;
+  readonly #waiting = new Map<string, Set<Waiter>>();
+  readonly #unwatch: () => void;
+  #order = 0;
+
+  constructor(bus: MessageBus) {
+    this.#bus = bus;
+    this.#unwatch = bus.watch((change) => {
+      if (change.kind === 'queue') this.#serve(this.#waiting.get(change.queue) ?? []);
+    });
+  }
+
+  /** @returns at least one, unless the time is up or `signal` aborts */
+  receive(poll: Poll): Promise<Delivery[]> {
+    if (poll.signal?.aborted) return Promise.resolve([]);
+    return new Promise((resolve, reject) => {
+      this.#order += 1;
+      const leave = (waiter: Waiter): void => {
+        this.#leave(waiter);
+        this.#end(waiter).then(resolve, reject);
+      };
+      const waiter = new Waiter(poll, this.#order, leave);
+      this.#enter(waiter);
+      this.#serve(this.#rivalsOf(waiter));
+      // Its first try is under way.
+      if (poll.waitMs === 0) waiter.giveUp();
+      else waiter.watchTime();
+    });
+  }
+
+  /** Who receives from which queue is another now. */
+  refresh(): void {
+    const waiters = new Set([...this.#waiting.values()].flatMap((each) => [...each]));
+    for (const waiter of waiters) {
+      const before = waiter.queues;
+      const after = waiter.poll.queues();
+      if (before.length === after.length && after.every((queue) => before.includes(queue))) continue;
+      this.#leave(waiter);
+      this.#enter(waiter);
+      this.#serve(this.#rivalsOf(waiter));
+    }
+  }
+
+  close(): void {
+    this.#unwatch();
+    const waiters = new Set([...this.#waiting.values()].flatMap((each) => [...each]));
+    for (const waiter of waiters) waiter.giveUp();
+  }
+
+  #enter(waiter: Waiter): void {
+    waiter.queues = waiter.poll.queues();
+    for (const queue of waiter.queues) {
+      const waiting = this.#waiting.get(queue) ?? new Set();
+      this.#waiting.set(queue, waiting.add(waiter));
+    }
+  }
+
+  #leave(waiter: Waiter): void {
+    for (const queue of waiter.queues) {
+      const waiting = this.#waiting.get(queue);
+      waiting?.delete(waiter);
+      if (waiting?.size === 0) this.#waiting.delete(queue);
+    }
+  }
+
+  /** All who wait for what it waits for, itself included. */
+  #rivalsOf(waiter: Waiter): Set<Waiter> {
+    const rivals = new Set([waiter]);
+    for (const queue of waiter.queues) for (const rival of this.#waiting.get(queue) ?? []) rivals.add(rival);
+    return rivals;
+  }
+
+  /** Lets them take what there is. Who is being served already is served again, should it come to nothing. */
+  #serve(waiters: Iterable<Waiter>): void {
+    const free: Waiter[] = [];
+    for (const waiter of waiters) {
+      if (waiter.busy) waiter.again = true;
+      else free.push(waiter);
+    }
+    if (free.length === 0) return;
+    for (const waiter of free) waiter.busy = true;
+    const served = free.length === 1 ? this.#take(free[0] as Waiter) : this.#share(free);
+    served
+      .catch((error: unknown) => {
+        // What some have got by now they get; the others are told.
+        for (const waiter of free) if (waiter.got.length === 0) waiter.failure = { error };
+      })
+      .then(() => this.#served(free))
+      .catch(() => undefined);
+  }
+
+  #served(waiters: Waiter[]): void {
+    const again: Waiter[] = [];
+    for (const waiter of waiters) {
+      waiter.busy = false;
+      if (waiter.isThrough) waiter.end();
+      else if (waiter.again) again.push(waiter);
+      waiter.again = false;
+    }
+    for (const waiter of again) if (!waiter.busy) this.#serve(this.#rivalsOf(waiter));
+  }
+
+  async #take(waiter: Waiter, max = waiter.room): Promise<boolean> {
+    const { consumer, leaseMs, correlationId, queues } = waiter.poll;
+    const taken = await this.#bus.receive({
+      queues: queues(),
+      consumer,
+      max,
+      ...(leaseMs === undefined ? {} : { leaseMs }),
+      ...(correlationId === undefined ? {} : { correlationId }),
+    });
+    waiter.got.push(...taken);
+    return taken.length > 0;
+  }
+
+  /**
+   * One message after the other, each to whoever has the fewest. Several are asked for at once only as long as each try
+   * brings something, and only for those who have the same number: so one message costs one call, and many few rounds.
+   */
+  async #share(waiters: Waiter[]): Promise<void> {
+    const held = await this.#bus.inFlight([...new Set(waiters.map(({ poll }) => poll.consumer))]);
+    const load = ({ poll, got }: Waiter): number => (held[poll.consumer] ?? 0) + got.length;
+    let open = waiters;
+    let width = 1;
+    while (open.length > 0) {
+      const ranked = open.toSorted((a, b) => a.rank - b.rank || load(a) - load(b) || a.order - b.order);
+      const first = ranked[0] as Waiter;
+      const next = ranked.filter((each) => each.rank === first.rank && load(each) === load(first)).slice(0, width);
+      const wasIdle = load(first) === 0;
+      const tries = await Promise.allSettled(next.map((each) => this.#take(each, 1)));
+      const failed = tries.find((each) => each.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      const empty = new Set(next.filter((_, n) => (tries[n] as PromiseFulfilledResult<boolean>).value === false));
+      // Whoever holds nothing and takes anything is refused nothing: then there is nothing.
+      const isEmpty = empty.size > 0 && first.rank === 1 && wasIdle;
+      width = empty.size > 0 ? 1 : width * 2;
+      open = isEmpty ? [] : open.filter((each) => each.room > 0 && !empty.has(each));
+    }
+  }
+
+  async #end(waiter: Waiter): Promise<Delivery[]> {
+    const { got, poll, failure } = waiter;
+    if (failure !== undefined) throw failure.error;
+    if (got.length === 0 || poll.signal?.aborted !== true) return got;
+    const reason = 'its receiver hung up while it was handed out';
+    // What cannot be given back is handed out again when its lease has run out.
+    await Promise.allSettled(got.map(({ id, lease }) => this.#bus.nack({ id, lease }, { delayMs: 0, reason })));
+    return [];
+  }
+}
+
+class Waiter {
+  readonly poll: Poll;
+  readonly order: number;
+  /** Who waits for one answer comes first: nobody else wants it. */
+  readonly rank: 0 | 1;
+  queues: readonly string[] = [];
+  readonly got: Delivery[] = [];
+  busy = false;
+  /** Something has come while it was being served. */
+  again = false;
+  failure: { error: unknown } | undefined;
+  readonly #leave: (waiter: Waiter) => void;
+  #isOver = false;
+  #hasEnded = false;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #onAbort = (): void => this.giveUp();
+
+  constructor(poll: Poll, order: number, leave: (waiter: Waiter) => void) {
+    this.poll = poll;
+    this.order = order;
+    this.rank = poll.correlationId === undefined ? 1 : 0;
+    this.#leave = leave;
+    poll.signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  get room(): number {
+    return this.poll.max - this.got.length;
+  }
+
+  get isThrough(): boolean {
+    return this.got.length > 0 || this.failure !== undefined || this.#isOver;
+  }
+
+  watchTime(): void {
+    this.#timer = setTimeout(this.#onAbort, this.poll.waitMs);
+  }
+
+  /** It waits no longer; what it is being served it still gets. */
+  giveUp(): void {
+    this.#isOver = true;
+    if (!this.busy) this.end();
+  }
+
+  end(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    clearTimeout(this.#timer);
+    this.poll.signal?.removeEventListener('abort', this.#onAbort);
+    this.#leave(this);
+  }
+}
