@@ -33,13 +33,16 @@ class Agent:
         self,
         env: Optional[Mapping[str, str]] = None,
         concurrency: int = 1,
+        queues: Sequence[str] = (),
         lease: Optional[str] = None,
         grace: float = _GRACE,
         heartbeats: bool = True,
         log: Optional[Callable[[str], None]] = None,
     ) -> None:
         """env: what the daemon has put into the environment; by default that of the process.
-        concurrency: messages that are dealt with at the same time, each in a thread; with more than one, their order is not kept.
+        concurrency: messages of each source that are dealt with at the same time, each in a thread; with more than one, their
+        order is not kept.
+        queues: work queues without members, which are open to all: what is in them comes only to those who name them.
         lease: how long a message is ours without a word, such as "30s"; it is extended while its handler runs.
         grace: seconds that a stop waits for handlers.
         heartbeats: of their own accord, as often as the daemon wants them.
@@ -60,9 +63,10 @@ class Agent:
         self._beats = Heartbeats(self._client, self.id)
         self._wants_beats = heartbeats
         self._handlers: Dict[str, Handler] = {}
-        self._receiver = Receiver(
-            self._client, self.id, concurrency, lease, self._deal, self._log, lambda error: self.fail(error)
-        )
+        self._receivers = [
+            Receiver(self._client, self.id, queue, concurrency, lease, self._deal, self._log, self.fail)
+            for queue in (None, *queues)
+        ]
         self._subscriptions: List[Subscription] = []
         self._endings: List[Callable[[], Any]] = []
         self._lock = threading.RLock()
@@ -79,7 +83,7 @@ class Agent:
             return lambda given: self.on(type, given) and given
         self._handlers[type] = handler
         if self._is_running:
-            self._receiver.start()
+            self._receive()
         return self
 
     def on_cron(self, handler: Optional[Handler] = None) -> Any:
@@ -227,7 +231,7 @@ class Agent:
         if self._wants_beats:
             self._beats.start()
         if self._handlers:
-            self._receiver.start()
+            self._receive()
 
     def wait(self) -> None:
         """The second half of `run`."""
@@ -272,13 +276,20 @@ class Agent:
 
     def _finish(self, until: float) -> None:
         try:
-            self._receiver.stop(until)
+            for receiver in self._receivers:
+                receiver.halt()
+            for receiver in self._receivers:
+                receiver.join(until)
             for subscription in self._subscriptions:
                 subscription.close(until)
             for ending in self._endings:
                 call(ending)
         except Exception as error:
             self.failure = self.failure or error
+
+    def _receive(self) -> None:
+        for receiver in self._receivers:
+            receiver.start()
 
     def _deal(self, message: Message) -> None:
         if self._answers.take(message):

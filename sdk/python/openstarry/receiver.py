@@ -21,14 +21,17 @@ class Receiver:
         self,
         client: Client,
         agent_id: str,
+        queue: Optional[str],
         concurrency: int,
         lease: Optional[str],
         handle: Callable[[Message], None],
         log: Callable[[str], None],
         fatal: Callable[[BaseException], None],
     ) -> None:
+        """queue: one that is open to all; None: the agent's own mailbox, and the queues that list it."""
         self._client = client
         self._agent_id = agent_id
+        self._path = path_of(agent_id if queue is None else {"queue": queue})
         self._lease = lease
         self._handle = handle
         self._log = log
@@ -49,9 +52,12 @@ class Receiver:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, until: float) -> bool:
-        """Takes no more. until: monotonic seconds. True if everything taken has been dealt with."""
+    def halt(self) -> None:
+        """Takes no more."""
         self._stopping.set()
+
+    def join(self, until: float) -> bool:
+        """until: monotonic seconds. True if everything taken has been dealt with."""
         with self._lock:
             threads = self._threads if self._is_started else []
         for thread in threads:
@@ -83,7 +89,7 @@ class Receiver:
     def _receive(self) -> List[Message]:
         query = {"max": 1, "wait": _POLL, "lease": self._lease}
         found = self._client.json(
-            "GET", path_of(self._agent_id), query=query, timeout=_POLL_TIMEOUT, cancel=self._stopping
+            "GET", self._path, query=query, timeout=_POLL_TIMEOUT, cancel=self._stopping
         )
         return [Message.of(each) for each in found["messages"]]
 

@@ -18,8 +18,10 @@ const AWAKE_MS = 3_600_000;
 export interface AgentOptions {
   /** What the daemon has put into the environment. @default process.env */
   env?: Record<string, string | undefined>;
-  /** Messages that are dealt with at the same time; with more than one, their order is not kept. @default 1 */
+  /** Messages that are dealt with at the same time, of each source; with more than one, their order is not kept. @default 1 */
   concurrency?: number;
+  /** Work queues without members, which are open to all: what is in them comes only to those who name them. */
+  queues?: string[];
   /** How long a message is ours without a word, such as `"30s"`; it is extended while its handler runs. @default the queue's */
   lease?: string;
   /** How long a stop waits for handlers. @default 8000 */
@@ -30,6 +32,8 @@ export interface AgentOptions {
   log?: (line: string) => void;
 }
 
+/** What an answer needs to know of a message. */
+export type Question = Pick<Message<unknown>, 'id' | 'from' | 'reply_to' | 'correlation_id'>;
 export type Handler<Payload = Json> = (message: Message<Payload>, context: HandlerContext) => unknown;
 
 /** This process, as an agent of the daemon: messages, topics, state, signs of life, and an end in order. */
@@ -49,7 +53,7 @@ export class Agent {
   private readonly subscriptions = new Set<Subscription>();
   private readonly endings: (() => unknown)[] = [];
   private readonly log: (line: string) => void;
-  private receiver: Receiver | undefined;
+  private receivers: Receiver[] | undefined;
   private isRunning = false;
   private failure: { error: unknown } | undefined;
   private stopped: Promise<void> | undefined;
@@ -101,7 +105,7 @@ export class Agent {
   }
 
   /** Answers a message. @returns null if nobody can be answered: a person without `reply_to`, or the daemon itself */
-  async reply(message: Message, type: string, payload: Json, options: SendOptions = {}): Promise<Sent | null> {
+  async reply(message: Question, type: string, payload: Json, options: SendOptions = {}): Promise<Sent | null> {
     const { id, from, reply_to: replyTo, correlation_id: correlation } = message;
     if (replyTo === null && (from === 'admin' || from === '_daemon')) return null;
     const answer = { correlation_id: correlation ?? id, idempotency_key: crypto.randomUUID(), ...options };
@@ -218,16 +222,21 @@ export class Agent {
   }
 
   private receive(): void {
-    this.receiver ??= new Receiver({
-      daemon: this.daemon,
-      agentId: this.id,
-      concurrency: this.options.concurrency ?? 1,
-      lease: this.options.lease,
-      handle: (message, context) => this.deal(message, context),
-      log: this.log,
-      fatal: (error) => this.fail(error),
-    });
-    this.receiver.start();
+    const { concurrency = 1, queues = [], lease } = this.options;
+    this.receivers ??= [undefined, ...queues].map(
+      (queue) =>
+        new Receiver({
+          daemon: this.daemon,
+          agentId: this.id,
+          queue,
+          concurrency,
+          lease,
+          handle: (message, context) => this.deal(message, context),
+          log: this.log,
+          fatal: (error) => this.fail(error),
+        }),
+    );
+    for (const receiver of this.receivers) receiver.start();
   }
 
   private async deal(message: Message, context: HandlerContext): Promise<void> {
@@ -241,9 +250,10 @@ export class Agent {
 
   private async goDown(): Promise<void> {
     this.stopping.abort(new DaemonError('AGENT_STOPPING', `${this.id} is being stopped`));
+    const receiving = (this.receivers ?? []).map((receiver) => receiver.stop());
     const open = [...this.subscriptions].map((subscription) => subscription.close());
     const work = async (): Promise<void> => {
-      await Promise.all([this.receiver?.stop(), ...open]);
+      await Promise.all([...receiving, ...open]);
       for (const ending of this.endings) await ending();
     };
     try {

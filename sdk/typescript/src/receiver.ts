@@ -16,6 +16,8 @@ export interface HandlerContext {
 export interface ReceiverOptions {
   daemon: Daemon;
   agentId: string;
+  /** A work queue that is open to all; undefined: the agent's own mailbox, and the queues that list it. */
+  queue: string | undefined;
   /** Messages that are dealt with at the same time. */
   concurrency: number;
   /** Such as `"60s"`; undefined: the queue's. */
@@ -73,8 +75,9 @@ export class Receiver {
   }
 
   private async receive(max: number): Promise<Message[]> {
-    const { daemon, agentId, lease } = this.options;
-    const { messages } = await daemon.json<{ messages: Message[] }>('GET', pathOf(agentId), {
+    const { daemon, agentId, queue, lease } = this.options;
+    const path = pathOf(queue === undefined ? agentId : { queue });
+    const { messages } = await daemon.json<{ messages: Message[] }>('GET', path, {
       query: { max, wait: POLL, lease },
       timeoutMs: POLL_TIMEOUT_MS,
       signal: this.stopping.signal,
