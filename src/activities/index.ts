@@ -1,4 +1,9 @@
-import type { AdmissionActivities, ControlActivities, HostActivities } from '../contract/activities.ts';
+import type {
+  AdmissionActivities,
+  ControlActivities,
+  FailStopRequest,
+  HostActivities,
+} from '../contract/activities.ts';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { Definition } from '../contract/definition.ts';
 import type { DependencyWaits } from '../host/dependency-waits.ts';
@@ -18,7 +23,7 @@ export interface ActivityDeps {
   /** Checks shape and signature of an input and puts it together with its template; throws errors of the table. */
   define: (input: AgentInput) => Promise<Definition>;
   /** Shuts the daemon down for good, because of this agent. */
-  failStop: (agentId: string, reason: string) => Promise<void>;
+  failStop: (request: FailStopRequest) => Promise<void>;
 }
 
 /** All activities, by the task queue that they are polled on. */
@@ -40,7 +45,7 @@ export function createActivities(deps: ActivityDeps): {
       resumeProcess: failingClearly((request) => resumeProcess(deps, request)),
       lookUp: failingClearly(({ agent_id }) => deps.host.lookUp(agent_id)),
       signalProcess: failingClearly((request) => signalProcess(deps, request)),
-      failStop: failingClearly(({ agent_id, reason }) => deps.failStop(agent_id, reason)),
+      failStop: failingClearly((request) => deps.failStop(request)),
     },
   };
 }

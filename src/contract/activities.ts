@@ -39,6 +39,13 @@ export interface ProcessRequest {
   generation: number;
 }
 
+export interface FailStopRequest {
+  agent_id: string;
+  reason: string;
+  /** When it was decided: which one it is. Absent: from a workflow of before there was such a name. */
+  decided_at_ms?: number;
+}
+
 export interface LookUp {
   custody: Custody;
   /** Of the latest decision in the roster; 0 if there is none. */
@@ -55,6 +62,9 @@ export interface ControlActivities {
   /** Tells what the custodian holds of the agent, and how far the roster is. */
   lookUp(request: { agent_id: string }): Promise<LookUp>;
   signalProcess(request: ProcessRequest & { signal: string }): Promise<{ delivered: boolean }>;
-  /** Shuts the whole daemon down in order, exit 78; it does not start again before somebody clears it. */
-  failStop(request: { agent_id: string; reason: string }): Promise<void>;
+  /**
+   * Shuts the whole daemon down in order, exit 78; it does not start again before somebody clears it. One that was carried
+   * out already is not again: the news of it may have been lost.
+   */
+  failStop(request: FailStopRequest): Promise<void>;
 }

@@ -16,6 +16,7 @@ import type { Roster } from '../ports/roster.ts';
 import { Orchestrator } from '../service/orchestrator.ts';
 import { type Keys } from '../trust/keys.ts';
 import { createWorkers } from '../worker/workers.ts';
+import type { FailStopRequest } from '../contract/activities.ts';
 import type { Configuration } from './configuration.ts';
 import { Front } from './front.ts';
 import { custodyRecords, hostOrders } from './host-orders.ts';
@@ -37,7 +38,7 @@ export interface Base {
   ending: AbortSignal;
   /** Known once the API listens. */
   apiUrl: () => string;
-  failStop: (agentId: string, reason: string) => Promise<void>;
+  failStop: (request: FailStopRequest) => Promise<void>;
   trouble: (message: string, error: unknown) => void;
   stateDir: StateDir;
   log: Logger;

@@ -4,12 +4,14 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
+import type { FailStopRequest } from '../contract/activities.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { CustodyLink } from '../host/custody-link.ts';
 import { connectOrStart } from '../host/custodian-client.ts';
 import { stopWaves } from '../domain/dependencies.ts';
+import { failpoint } from '../host/failpoint.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import { AgentWorkflows } from '../service/agent-workflows.ts';
@@ -24,6 +26,7 @@ import { assertPortFree } from './free-port.ts';
 import { temporalLogging } from './temporal-logging.ts';
 import type { Parts } from './parts.ts';
 import { Phases } from './phases.ts';
+import type { FailStop } from './state-dir.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
@@ -35,6 +38,12 @@ const LET_GO_MS = 1_000;
 const WORKER_END_MS = 7_000;
 /** For one call to Temporal while the configuration is applied. */
 const CALL_MS = 15_000;
+
+interface StartOptions {
+  onFleet: (roster: Roster, logs: LogSource) => void;
+  /** The last fail-stop has been looked into. */
+  clearFailStop: boolean;
+}
 
 export class Daemon {
   private readonly options: DaemonOptions;
@@ -50,6 +59,7 @@ export class Daemon {
   private roster: Roster | undefined;
   private settleEnd: (end: DaemonEnd) => void = () => undefined;
   private failStopReason: string | undefined;
+  private cleared: FailStop | undefined;
   /** Resolves when everything is down. */
   readonly ended = new Promise<DaemonEnd>((resolve) => (this.settleEnd = resolve));
 
@@ -98,12 +108,12 @@ export class Daemon {
   }
 
   /** @throws CodedError; then nothing runs that did not run before */
-  async start(options: { onFleet: (roster: Roster, logs: LogSource) => void }): Promise<void> {
+  async start(options: StartOptions): Promise<void> {
     await this.custody.open();
     await tellSettings(this.custody, this.options.config);
     this.enter('start');
     try {
-      await this.startParts(options.onFleet);
+      await this.startParts(options);
     } catch (error) {
       await this.undoStart();
       throw error;
@@ -145,18 +155,18 @@ export class Daemon {
     await this.custody.insist('shutdown', { waves: [], grace_ms: 0 });
   }
 
-  /** Starts the agent again for whose sake everything was stopped. */
+  /** Starts the agents again for whose sake everything was stopped. */
   async forgiveFailStop(): Promise<void> {
-    const failStop = this.options.stateDir.failStop();
-    this.options.stateDir.clearFailStop();
-    if (!failStop || !this.parts) return;
+    const { cleared, parts } = this;
+    if (!cleared || !parts) return;
     const call = { caller: { kind: 'admin' }, request_id: 'clear-failstop' } as const;
-    await this.parts.orchestrator.start(call, failStop.agent_id);
+    const agents = new Set([cleared, ...(cleared.also ?? [])].map(({ agent_id }) => agent_id));
+    await Promise.all([...agents].map((agentId) => parts.orchestrator.start(call, agentId)));
   }
 
   // ── going up ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private async startParts(onFleet: (roster: Roster, logs: LogSource) => void): Promise<void> {
+  private async startParts({ onFleet, clearFailStop }: StartOptions): Promise<void> {
     const { config, stateDir, log, env, say } = this.options;
     for (const name of ['api', 'health', 'metrics'] as const)
       await assertPortFree(config.ports[name], `the ${name} port`);
@@ -183,7 +193,7 @@ export class Daemon {
       custody: this.custody,
       ending: this.abort.signal,
       apiUrl: () => `http://127.0.0.1:${this.ports.api}`,
-      failStop: (agentId, reason) => this.failStop(agentId, reason),
+      failStop: (request) => this.failStop(request),
       trouble: (message, error) => this.trouble(message, error),
       stateDir,
       log,
@@ -203,6 +213,8 @@ export class Daemon {
     host.startWatching();
     await this.syncHost();
     await reconciler.handOverOrders();
+    // Before a workflow can ask for the next.
+    if (clearFailStop) this.cleared = stateDir.clearFailStop();
     for (const worker of Object.values(workers)) worker.start();
     await configuration.apply(new AgentWorkflows(this.parts.client, watch, CALL_MS), say);
     reconciler.start();
@@ -237,11 +249,15 @@ export class Daemon {
     await host.sync((agentId) => fleet.get(agentId)?.decision.snapshot.handled ?? 0);
   }
 
-  private async failStop(agentId: string, reason: string): Promise<void> {
-    this.options.log.fatal({ agent_id: agentId, reason }, 'fail-stop');
-    this.options.say(`FAIL-STOP because of ${agentId}: ${reason}`);
-    this.options.stateDir.writeFailStop({ agent_id: agentId, reason, at: new Date().toISOString() });
-    this.failStopReason = reason;
+  private async failStop(request: FailStopRequest): Promise<void> {
+    const { log, say, stateDir } = this.options;
+    const { agent_id, reason } = request;
+    if (stateDir.hasFailStopped(request)) return log.info({ agent_id, reason }, 'this fail-stop has been carried out');
+    log.fatal({ agent_id, reason }, 'fail-stop');
+    say(`FAIL-STOP because of ${agent_id}: ${reason}`);
+    stateDir.addFailStop({ ...request, at: new Date().toISOString() });
+    failpoint('daemon.in-fail-stop');
+    this.failStopReason ??= reason;
     // After the activity has been completed: the shutdown waits for it.
     setImmediate(() => this.shutdown({ keepAgents: false }));
   }

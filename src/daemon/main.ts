@@ -42,8 +42,11 @@ export async function main(options: StartOptions): Promise<void> {
   const daemon = new Daemon({ version: VERSION, config, switchConfig, stateDir, log, env: process.env, say });
   onSignals(daemon, log, say);
   const story = new Story(say);
-  await daemon.start({ onFleet: (roster, logs) => story.tell(roster, logs, config.master) });
-  if (options.clearFailstop) await daemon.forgiveFailStop();
+  await daemon.start({
+    onFleet: (roster, logs) => story.tell(roster, logs, config.master),
+    clearFailStop: options.clearFailstop === true,
+  });
+  await daemon.forgiveFailStop();
   say(banner(daemon.facts(), stateDir));
   story.takenOver(await daemon.rows());
   const end = await daemon.ended;

@@ -10,7 +10,14 @@ export interface FailStop {
   agent_id: string;
   reason: string;
   at: string;
+  /** Which one it is, by its workflow. */
+  decided_at_ms?: number;
+  /** Of other agents, before everything was down. */
+  also?: FailStop[];
 }
+
+/** The latest fail-stop that was cleared: its workflow may ask for it again, not knowing that it was carried out. */
+const CLEARED = 'failstop-cleared.json';
 
 /** Where it is, whether it is there or not. */
 export function stateDirectoryOf(env: NodeJS.ProcessEnv): string {
@@ -58,17 +65,30 @@ export class StateDir {
     rmSync(this.file('daemon.json'), { force: true });
   }
 
-  failStop(): FailStop | undefined {
-    const text = this.read('failstop.json');
+  failStop(file = 'failstop.json'): FailStop | undefined {
+    const text = this.read(file);
     return text === undefined ? undefined : (JSON.parse(text) as FailStop);
   }
 
-  writeFailStop(failStop: FailStop): void {
-    this.write('failstop.json', `${JSON.stringify(failStop, null, 2)}\n`);
+  addFailStop(failStop: FailStop): void {
+    const first = this.failStop();
+    const whole = first ? { ...first, also: [...(first.also ?? []), failStop] } : failStop;
+    this.write('failstop.json', `${JSON.stringify(whole, null, 2)}\n`);
   }
 
-  clearFailStop(): void {
-    rmSync(this.file('failstop.json'), { force: true });
+  /** True if this very fail-stop has been carried out, whether it has been cleared since or not. */
+  hasFailStopped({ agent_id, decided_at_ms }: Pick<FailStop, 'agent_id' | 'decided_at_ms'>): boolean {
+    const known = [this.failStop(), this.failStop(CLEARED)].flatMap((one) => (one ? [one, ...(one.also ?? [])] : []));
+    return known.some(
+      (one) => one.agent_id === agent_id && one.decided_at_ms === decided_at_ms && decided_at_ms !== undefined,
+    );
+  }
+
+  /** @returns what it was */
+  clearFailStop(): FailStop | undefined {
+    const failStop = this.failStop();
+    if (failStop) renameSync(this.file('failstop.json'), this.file(CLEARED));
+    return failStop;
   }
 
   private read(name: string): string | undefined {

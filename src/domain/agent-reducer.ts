@@ -13,7 +13,7 @@ import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';
 import { pauseCommand, resumeCommand } from './life/pause.ts';
 import { held, reconcile, stopSettled, told } from './life/reconcile.ts';
-import { admit, hasProcess, ordered, readmit, run, stay } from './life/steps.ts';
+import { failStopCommand, failStopped, hasProcess, ordered, readmit, run, stay } from './life/steps.ts';
 import { noticed, verdict } from './life/verdicts.ts';
 import { describeRestart } from './reasons.ts';
 import { NO_FAILURES } from './restart-policy.ts';
@@ -32,18 +32,19 @@ export function birth(options: { keepOnFailure: boolean; restore?: AgentSnapshot
     episode: restore?.episode ?? { number: 0, incident: false },
     restarts: restore?.restarts ?? 0,
     lastExit: restore?.lastExit ?? null,
+    ...(restore?.failStop && { failStop: restore.failStop }),
     reason: restore?.reason ?? 'created',
     keepOnFailure: options.keepOnFailure || restore !== undefined,
   };
+  const commands = openCommands(state);
   // An agent that had come to rest stays at rest; the admission only brings its rules back.
-  if (!restore || restore.phase === 'other' || restore.desired === 'deleted')
-    return { state, commands: [admit(state)] };
-  return { state: { ...state, phase: { kind: restore.phase } }, commands: [admit(state)] };
+  if (!restore || restore.phase === 'other' || restore.desired === 'deleted') return { state, commands };
+  return { state: { ...state, phase: { kind: restore.phase } }, commands };
 }
 
 /** What must be asked for again after a continue-as-new: everything that was open. */
 export function resume(state: AgentState, nowMs: number): AgentCommand[] {
-  const commands: AgentCommand[] = state.admission.pending ? [admit(state)] : [];
+  const commands = openCommands(state);
   switch (state.phase.kind) {
     case 'live':
       return [...commands, { kind: 'run', generation: state.generation }];
@@ -60,10 +61,19 @@ export function resume(state: AgentState, nowMs: number): AgentCommand[] {
   }
 }
 
+/** What is open whatever the phase. */
+function openCommands({ admission, failStop }: AgentState): AgentCommand[] {
+  return [
+    ...(admission.pending ? [{ kind: 'admit', admission: admission.number } as const] : []),
+    ...(failStop ? [failStopCommand(failStop)] : []),
+  ];
+}
+
 export function snapshot(state: AgentState): AgentSnapshot {
-  const { desired, generation, handled, failures, episode, restarts, lastExit, reason, phase } = state;
+  const { desired, generation, handled, failures, episode, restarts, lastExit, failStop, reason, phase } = state;
   const settled = phase.kind === 'completed' || phase.kind === 'disabled' ? phase.kind : 'other';
-  return { desired, generation, handled, failures, episode, restarts, lastExit, reason, phase: settled };
+  const open = failStop && { failStop };
+  return { desired, generation, handled, failures, episode, restarts, lastExit, ...open, reason, phase: settled };
 }
 
 export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
@@ -88,7 +98,7 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
       return stopSettled(state, event.generation, event.custody, clock);
     case 'spawn-failed':
       return event.generation === state.generation && event.generation > state.handled
-        ? spawnFailed(state, event.code, event.message)
+        ? spawnFailed(state, event, clock)
         : stay(state);
     case 'template-changed':
       return event.generation === state.generation && isWatched(state)
@@ -113,6 +123,8 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
         : stay(state);
     case 'configure':
       return readmit(state, state.reason);
+    case 'fail-stopped':
+      return failStopped(state, event.decidedAtMs);
     case 'start':
       return startCommand(state);
     case 'restart':

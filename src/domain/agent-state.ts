@@ -57,6 +57,13 @@ export interface Rules {
   dependencies?: Dependencies;
 }
 
+/** The whole daemon must shut down in order and not come back by itself. */
+export interface FailStop {
+  reason: string;
+  /** Also its name: what is asked for again is still the same one, and carried out once. */
+  decidedAtMs: number;
+}
+
 export interface AgentState {
   phase: Phase;
   desired: 'running' | 'paused' | 'stopped' | 'deleted';
@@ -75,6 +82,8 @@ export interface AgentState {
   /** Automatic restarts since the last start by an operator. */
   restarts: number;
   lastExit: ExitRecord | null;
+  /** Decided, and not known to have been carried out. */
+  failStop?: FailStop;
   /** A sentence for people: why the agent is in this phase. */
   reason: string;
   /** If even its first start fails, does the agent vanish (API) or stay as `disabled` (configuration file)? */
@@ -84,7 +93,7 @@ export interface AgentState {
 /** What survives the loss of the workflow, in the roster: enough to go on under a new one. */
 export type AgentSnapshot = Pick<
   AgentState,
-  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit'
+  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit' | 'failStop'
 > & { phase: 'completed' | 'disabled' | 'other'; reason: string };
 
 export type AgentEvent =
@@ -118,6 +127,8 @@ export type AgentEvent =
   | { kind: 'told'; custody: Custody; isLater: boolean }
   /** What the custodian holds, from itself. `handledBefore`: what had been dealt with when it was asked. */
   | { kind: 'reconcile'; custody: Custody; handledBefore?: number }
+  /** The fail-stop that was decided then has been carried out. */
+  | { kind: 'fail-stopped'; decidedAtMs: number }
   | { kind: 'start' }
   | { kind: 'stop'; graceMs?: number }
   | { kind: 'restart' }
@@ -147,8 +158,7 @@ export type AgentCommand =
   | { kind: 'open-incident'; episode: number; summary: string }
   | { kind: 'update-incident'; episode: number; summary: string }
   | { kind: 'resolve-incident'; episode: number; summary: string }
-  /** The whole daemon must shut down in order and not come back by itself. */
-  | { kind: 'fail-stop'; reason: string };
+  | ({ kind: 'fail-stop' } & FailStop);
 
 export interface Clock {
   nowMs: number;

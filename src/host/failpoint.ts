@@ -9,6 +9,8 @@ export type Failpoint =
   | 'daemon.before-ring'
   /** Temporal knows of an exit; the roster does not. */
   | 'daemon.after-ring'
+  /** The next start is refused; Temporal does not know that the fail-stop has been carried out. */
+  | 'daemon.in-fail-stop'
   /** Some agents of the configuration file exist, others do not. */
   | 'daemon.in-apply-config';
 

@@ -3,6 +3,7 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancellationScope,
+  condition,
   isCancellation,
   log,
   proxyActivities,
@@ -21,7 +22,7 @@ import {
   stopActivityId,
   waitActivityId,
 } from '../contract/names.ts';
-import type { AgentCommand, AgentEvent, StopOrder } from '../domain/agent-state.ts';
+import type { AgentCommand, AgentEvent, FailStop, StopOrder } from '../domain/agent-state.ts';
 import type { Life } from './life.ts';
 
 /** As long as the server allows, more or less: a process may live for years. */
@@ -67,11 +68,13 @@ export class Effects {
     const { generation } = this.life.state;
     for (const signal of this.life.signals.splice(0)) {
       this.detach(async () => {
-        await this.control({ summary: `${signal} to generation ${generation}` }).signalProcess({
-          agent_id: this.agentId,
-          generation,
-          signal,
-        });
+        const control = this.control({ summary: `${signal} to generation ${generation}` });
+        try {
+          await control.signalProcess({ agent_id: this.agentId, generation, signal });
+        } catch (error) {
+          // An operator failed it by hand: he does not want it any more.
+          log.warn('a signal was not delivered', { agent_id: this.agentId, signal, error: String(error) });
+        }
         return undefined;
       });
     }
@@ -99,13 +102,7 @@ export class Effects {
       case 'cancel-await':
         return this.waiting?.cancel();
       case 'fail-stop':
-        return this.detach(async () => {
-          await this.control({ summary: summary(command.reason) }).failStop({
-            agent_id: this.agentId,
-            reason: command.reason,
-          });
-          return undefined;
-        });
+        return this.detach(() => this.failStop(command));
       case 'notice':
         return log.warn('notice', { agent_id: this.agentId, summary: command.summary });
       case 'open-incident':
@@ -248,6 +245,21 @@ export class Effects {
           generation,
           error: String(error),
         });
+        await sleep(AGAIN);
+      }
+    }
+  }
+
+  private async failStop({ reason, decidedAtMs }: FailStop): Promise<AgentEvent> {
+    // A life that was made anew knows its host only when it is admitted.
+    await condition(() => this.life.host !== null);
+    const decided = { agent_id: this.agentId, reason, decided_at_ms: decidedAtMs };
+    for (;;) {
+      try {
+        await this.control({ summary: summary(reason) }).failStop(decided);
+        return { kind: 'fail-stopped', decidedAtMs };
+      } catch (error) {
+        log.warn('a fail-stop broke off; asking again', { agent_id: this.agentId, error: String(error) });
         await sleep(AGAIN);
       }
     }

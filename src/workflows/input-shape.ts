@@ -27,7 +27,7 @@ export function shapeProblem(input: AgentInput): string | undefined {
 
 function isSnapshot(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { desired, phase, generation, handled, restarts, failures, episode, lastExit, reason } = value;
+  const { desired, phase, generation, handled, restarts, failures, episode, lastExit, failStop, reason } = value;
   return (
     DESIRED.includes(desired) &&
     PHASES.includes(phase) &&
@@ -38,6 +38,8 @@ function isSnapshot(value: unknown): boolean {
     isObject(episode) &&
     isCount(episode['number']) &&
     (lastExit === null || (isObject(lastExit) && isCount(lastExit['generation']) && isText(lastExit['cause']))) &&
+    (failStop === undefined ||
+      (isObject(failStop) && isCount(failStop['decidedAtMs']) && isText(failStop['reason']))) &&
     isText(reason)
   );
 }

@@ -58,6 +58,8 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   lookedUp: fc.constant((w) => w.answerLookUps()),
   lie: lie.map((custody) => (w) => w.tell(custody)),
   continueAsNew: fc.constant((w) => w.continueAsNew()),
+  failStopped: fc.constant((w) => w.carryOutFailStops()),
+  rebirth: fc.constant((w) => w.rebirth()),
   runLost: fc.constant((w) =>
     [...w.runs].forEach((g) => w.runs.delete(g) && w.send({ kind: 'run-lost', generation: g })),
   ),
@@ -151,6 +153,18 @@ describe('agent reducer', () => {
         expect(world.violations).toEqual([]);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('carries out every fail-stop that it has decided, whatever becomes of its run', () => {
+    fc.assert(
+      fc.property(fc.array(move, { maxLength: 60, size: 'max' }), (list) => {
+        const world = play('critical', list);
+        world.drain();
+        expect(world.failStops.done).toEqual(world.failStops.decided);
+        expect(world.state).not.toHaveProperty('failStop');
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -36,7 +36,8 @@ export class World {
   spawned: { generation: number; atMs: number }[] = [];
   exits: ExitRecord[] = [];
   incidents: AgentCommand[] = [];
-  failStops = 0;
+  /** Fail-stops that were decided, that are asked for now, and that were carried out; by their names. */
+  failStops = { decided: new Set<number>(), asked: new Set<number>(), done: new Set<number>() };
   /** Questions to the custodian that are under way, each with what had been dealt with then. */
   lookUps: number[] = [];
   notices: string[] = [];
@@ -103,7 +104,10 @@ export class World {
       if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
       if (command.kind === 'await') this.wait = command.wait;
       if (command.kind === 'cancel-await') this.wait = undefined;
-      if (command.kind === 'fail-stop') this.failStops += 1;
+      if (command.kind === 'fail-stop') {
+        this.failStops.decided.add(command.decidedAtMs);
+        this.failStops.asked.add(command.decidedAtMs);
+      }
       if (command.kind.endsWith('-incident')) this.incidents.push(command);
     }
   }
@@ -201,6 +205,15 @@ export class World {
     if (wait !== undefined) this.send({ kind: 'dependencies-met', wait });
   }
 
+  /** The host carries a fail-stop out once, however often it is asked for. */
+  carryOutFailStops(): void {
+    for (const decidedAtMs of this.failStops.asked) {
+      this.failStops.asked.delete(decidedAtMs);
+      this.failStops.done.add(decidedAtMs);
+      this.send({ kind: 'fail-stopped', decidedAtMs });
+    }
+  }
+
   /** Somebody compares, and tells what he has seen; or what he has not. */
   tell(custody = this.custody()): void {
     this.send({ kind: 'told', custody, isLater: false });
@@ -226,6 +239,7 @@ export class World {
     this.stops.clear();
     this.admissions.clear();
     this.lookUps = [];
+    this.failStops.asked.clear();
     this.wakeAtMs = undefined;
     this.wait = undefined;
     this.perform(resume(this.state, this.nowMs));
@@ -238,6 +252,7 @@ export class World {
     this.admissions.clear();
     this.hold = undefined;
     this.lookUps = [];
+    this.failStops.asked.clear();
     this.wakeAtMs = undefined;
     this.wait = undefined;
     const born = birth({ keepOnFailure: true, restore: saved });
@@ -252,6 +267,7 @@ export class World {
       for (const generation of [...this.runs]) if (this.live?.generation !== generation) this.execute(generation);
       for (const generation of [...this.stops]) this.carryOutStop(generation);
       this.carryOutHold();
+      this.carryOutFailStops();
       this.tell();
       this.answerLookUps();
       const busy =

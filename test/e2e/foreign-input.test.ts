@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import { TestDaemon } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
 
 const run = promisify(execFile);
 
@@ -34,7 +35,7 @@ describe('input from Temporal', () => {
 
   beforeAll(async () => {
     const command = ['sleep', '36066'];
-    const agents = Object.fromEntries(['a1', 'a2', 'a3', 'a4', 'a5', 'a6'].map((id) => [id, { command }]));
+    const agents = Object.fromEntries(['a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7'].map((id) => [id, { command }]));
     daemon = await TestDaemon.make({ agents });
     await daemon.start();
     ({ address } = (await daemon.status()).temporal);
@@ -92,6 +93,30 @@ describe('input from Temporal', () => {
     process.kill(before.pid!, 'SIGKILL');
     const after = await daemon.untilAgent(id, (a) => a.generation === 2 && a.state === 'running', 'replaced');
     expect(after.last_exit).toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  it('a signal to the process that is failed by hand is not delivered, and the agent can still be commanded', async () => {
+    await daemon.untilAgent('a7', (a) => a.state === 'running', 'running');
+    const custodian = await daemon.custody();
+    process.kill(custodian.pid, 'SIGSTOP'); // the daemon will have the call, and wait for an answer
+    try {
+      await signal('a7', 'signal', { name: 'SIGHUP' });
+      const describe = ['workflow', 'describe', '--workflow-id', 'agent/a7', '--output', 'json'];
+      const call = await until(
+        async () => {
+          const shown = JSON.parse((await temporal(...describe)).stdout) as {
+            pendingActivities?: { activityId: string; activityType: { name: string } }[];
+          };
+          return shown.pendingActivities?.find(({ activityType }) => activityType.name === 'signalProcess');
+        },
+        { what: 'the call to be under way' },
+      );
+      const which = ['--workflow-id', 'agent/a7', '--activity-id', call.activityId];
+      await temporal('activity', 'fail', ...which, '--reason', 'not any more');
+    } finally {
+      process.kill(custodian.pid, 'SIGCONT');
+    }
+    expect(await daemon.call('POST', '/agents/a7/restart')).toMatchObject({ status: 200, body: { generation: 2 } });
   });
 
   it('a request_id that no environment can hold keeps no process from starting', async () => {

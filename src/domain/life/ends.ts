@@ -47,8 +47,8 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
     case 'give-up': {
       const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
       const disabled: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
-      const giveUp = decision.then === 'fail-stop' ? failStop : withIncident;
-      return giveUp(disabled, reason, commands);
+      if (decision.then === 'fail-stop') return failStop(disabled, reason, commands, clock);
+      return withIncident(disabled, reason, commands);
     }
     case 'restart': {
       if (judgement.kind === 'excused') {

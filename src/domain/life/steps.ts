@@ -1,5 +1,5 @@
 /** The steps that several events share. */
-import type { AgentCommand, AgentState, Outcome, Step, StopOrder } from '../agent-state.ts';
+import type { AgentCommand, AgentState, Clock, FailStop, Outcome, Step, StopOrder } from '../agent-state.ts';
 import { describeDependencies } from '../dependencies.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../stop-policy.ts';
@@ -98,9 +98,18 @@ export function resolveIncident(state: AgentState, summary: string): AgentComman
   return state.episode.incident ? [{ kind: 'resolve-incident', episode: state.episode.number, summary }] : [];
 }
 
-export function failStop(state: AgentState, reason: string, commands: AgentCommand[] = []): Step {
+export function failStop(state: AgentState, reason: string, commands: AgentCommand[], clock: Clock): Step {
   const known = withIncident(state, reason, commands);
-  return { state: known.state, commands: [...known.commands, { kind: 'fail-stop', reason }] };
+  const decided: FailStop = { reason, decidedAtMs: clock.nowMs };
+  return { state: { ...known.state, failStop: decided }, commands: [...known.commands, failStopCommand(decided)] };
+}
+
+export const failStopCommand = (decided: FailStop): AgentCommand => ({ kind: 'fail-stop', ...decided });
+
+export function failStopped(state: AgentState, decidedAtMs: number): Step {
+  if (state.failStop?.decidedAtMs !== decidedAtMs) return stay(state);
+  const { failStop: _done, ...rest } = state;
+  return stay(rest);
 }
 
 /** An operator's start or restart forgives: counters and episode begin anew. */
