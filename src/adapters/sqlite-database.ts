@@ -53,6 +53,8 @@ function openChecked(kind: DatabaseKind, file: string, { maxBytes }: OpenOptions
     db.pragma('auto_vacuum = INCREMENTAL'); // of a new file: room that was once needed can be given back
     db.pragma('journal_mode = WAL');
     db.pragma(`synchronous = ${kind.synchronous}`);
+    // On macOS a plain fsync leaves the data in the cache of the disk.
+    if (kind.synchronous === 'FULL') db.pragma('fullfsync = ON');
     if (statSync(file).size <= MAX_CHECKED_BYTES) {
       const check = pragmaText(db, 'quick_check(1)');
       if (check !== 'ok') throw Object.assign(new Error(check), { code: 'SQLITE_CORRUPT' });

@@ -23,7 +23,7 @@ export type RosterOperation =
 
 const READS: ReadonlySet<string> = new Set(['get', 'list', 'history', 'transitions', 'latestTransition', 'getFact']);
 
-serveStore<RosterOperation, RosterChange, unknown>(ROSTER, (db) => {
+serveStore<RosterOperation, RosterChange>(ROSTER, (db) => {
   let changes: RosterChange[] = [];
   const table = createTable(db, (change) => changes.push(change));
   const answers = createAnswerTable(db);

@@ -60,9 +60,9 @@ export class Unfinished<Operation> {
 const PRUNE_EVERY_MS = 24 * 3600_000;
 
 /** Opens the database of this thread and serves its main thread until it is closed. */
-export function serveStore<Operation extends { op: string }, Change, Options>(
+export function serveStore<Operation extends { op: string }, Change>(
   kind: DatabaseKind,
-  createStore: (db: Database.Database, options: Options, warn: (message: string) => void) => Store<Operation, Change>,
+  createStore: (db: Database.Database, options: unknown) => Store<Operation, Change>,
 ): void {
   const { file, maxBytes, options } = workerData as WorkerData;
   const port = parentPort as MessagePort;
@@ -71,12 +71,13 @@ export function serveStore<Operation extends { op: string }, Change, Options>(
 
   let db: Database.Database;
   let store: Store<Operation, Change>;
+  let told = '';
   /** What goes on in the next transaction. */
   let unfinished: Request<Operation>[] = [];
 
   function open(): void {
     db = openDatabase(kind, file, { warn, ...(maxBytes === undefined ? {} : { maxBytes }) });
-    store = createStore(db, options as Options, warn);
+    store = createStore(db, options);
   }
 
   function prune(): void {
@@ -134,10 +135,19 @@ export function serveStore<Operation extends { op: string }, Change, Options>(
         replies.push(...transact([request]));
         changes.push(...store.takeChanges());
       } catch (error) {
-        replies.push({ id: request.id, error: plain(storageError(kind, file, error)) });
+        const { id } = request;
+        const refusal = storageError(kind, file, error);
+        if (id === 0) tellOnce(refusal.message);
+        else replies.push({ id, error: plain(refusal) });
       }
     }
     return { replies, changes };
+  }
+
+  /** Upkeep that fails is tried again and again. */
+  function tellOnce(message: string): void {
+    if (message !== told) warn(message);
+    told = message;
   }
 
   function damaged(error: unknown): void {
