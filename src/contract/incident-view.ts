@@ -1,23 +1,20 @@
+import type {
+  DaemonAction,
+  IncidentKind,
+  IncidentStatus,
+  NoticeAbout,
+  OnExpiry,
+  Risk,
+  Severity,
+} from '../domain/incidents/incident-words.ts';
 import type { Json } from '../domain/messages/message.ts';
-
-/** `critical` passes quiet hours. */
-export const SEVERITIES = ['info', 'warning', 'critical'] as const;
-export type Severity = (typeof SEVERITIES)[number];
-
-export const INCIDENT_KINDS = [
-  'give_up',
-  'failures',
-  'fail_stop',
-  'limit',
-  'stall',
-  'schedule',
-  'run',
-  'reported',
-] as const;
-export type IncidentKind = (typeof INCIDENT_KINDS)[number];
 
 /** An agent's failing episode; see `src/domain/incidents`. */
 export const incidentIdOfAgent = (agentId: string, episode: number): string => `agent.${agentId}.${episode}`;
+/** An agent that is over a limit without failing for it. */
+export const incidentIdOfLimit = (agentId: string): string => `agent.${agentId}.limit`;
+/** An agent whose process survives SIGKILL. */
+export const incidentIdOfStall = (agentId: string): string => `agent.${agentId}.stall`;
 export const INCIDENT_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,159}$/;
 export const incidentWorkflowIdOf = (incidentId: string): string => `incident/${incidentId}`;
 
@@ -52,18 +49,8 @@ export interface ProposalInput {
   /** A duration. @default it never expires */
   expires?: string;
   /** @default keep: it stays undecided */
-  on_expiry?: 'keep' | 'approve' | 'reject';
+  on_expiry?: OnExpiry;
 }
-
-export const RISKS = ['low', 'medium', 'high'] as const;
-export type Risk = (typeof RISKS)[number];
-
-export interface DaemonAction {
-  command: 'start' | 'stop' | 'restart' | 'pause' | 'resume';
-  agent_id: string;
-}
-
-export type IncidentStatus = 'open' | 'acknowledged' | 'resolved';
 
 /** An incident, as the API shows it. Times are ISO 8601. */
 export interface IncidentView {
@@ -103,7 +90,7 @@ export interface ProposalView {
   reason: string;
   risk: Risk;
   expires_at: string | null;
-  on_expiry: 'keep' | 'approve' | 'reject';
+  on_expiry: OnExpiry;
 }
 
 export interface DecisionView {
@@ -120,7 +107,7 @@ export interface DeliveryView {
   id: string;
   /** The name of a channel, or `chief`. */
   channel: string;
-  about: 'opened' | 'updated' | 'reminder' | 'decided' | 'resolved';
+  about: NoticeAbout;
   state: 'under_way' | 'sent' | 'deferred' | 'failed' | 'skipped';
   attempts: number;
   at: string;

@@ -16,6 +16,7 @@
  * started before it is resumed.
  */
 import type { Custody, ExitRecord, StopCause } from './custody.ts';
+import type { Trouble } from './incidents/agent-trouble.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { Probe } from './health.ts';
 import type { LimitAction, Overrun } from './limits.ts';
@@ -79,6 +80,8 @@ export interface AgentState {
   failures: FailureHistory;
   /** One failing episode is one incident. */
   episode: { number: number; incident: boolean };
+  /** What people were told of: its process is over a limit, or was stopped for that. Absent: nothing. */
+  overLimit?: 'running' | 'stopped' | null;
   /** Automatic restarts since the last start by an operator. */
   restarts: number;
   lastExit: ExitRecord | null;
@@ -93,7 +96,7 @@ export interface AgentState {
 /** What survives the loss of the workflow, in the roster: enough to go on under a new one. */
 export type AgentSnapshot = Pick<
   AgentState,
-  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit' | 'failStop'
+  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit' | 'overLimit'
 > & { phase: 'completed' | 'disabled' | 'other'; reason: string };
 
 export type AgentEvent =
@@ -148,17 +151,20 @@ export type AgentCommand =
   | { kind: 'resume'; generation: number }
   /** Ask the custodian what it holds. */
   | { kind: 'look-up' }
-  /** People should know. */
-  | { kind: 'notice'; summary: string }
+  /** People should know: it was over a limit. */
+  | { kind: 'notice'; summary: string; trouble: Trouble }
+  /** What a notice was about is over. */
+  | { kind: 'notice-over'; summary: string }
   | { kind: 'sleep'; delayMs: number }
   | { kind: 'cancel-sleep' }
   /** Tell when all that it depends on is there. */
   | { kind: 'await'; wait: number; dependencies: Dependencies }
   | { kind: 'cancel-await' }
-  | { kind: 'open-incident'; episode: number; summary: string }
-  | { kind: 'update-incident'; episode: number; summary: string }
+  | { kind: 'open-incident'; episode: number; summary: string; trouble: Trouble }
+  | { kind: 'update-incident'; episode: number; summary: string; trouble: Trouble }
   | { kind: 'resolve-incident'; episode: number; summary: string }
-  | ({ kind: 'fail-stop' } & FailStop);
+  /** The whole daemon must shut down in order and not come back by itself. */
+  | { kind: 'fail-stop'; reason: string };
 
 export interface Clock {
   nowMs: number;

@@ -95,6 +95,12 @@ export function describeOverrun({ resource, value, limit, for_ms }: Overrun): st
   return `${resource} ${amount(value)}, over its limit of ${amount(limit)}${during}`;
 }
 
+/** What `describeOverrun` has said, wherever it stands in a sentence: `memory 300 MiB` and `256 MiB for 10 s`. */
+export function overrunIn(sentence: string): { value: string; limit: string } | undefined {
+  const [, value, limit] = /\b((?:memory|cpu) [^,:;]+), over its limit of ([^,:;]+)/.exec(sentence) ?? [];
+  return value === undefined || limit === undefined ? undefined : { value, limit };
+}
+
 export function describePercent(percent: number): string {
   return `${percent < 10 ? Math.round(percent * 10) / 10 : Math.round(percent)}%`;
 }

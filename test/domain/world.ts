@@ -1,6 +1,7 @@
 import { birth, resume, snapshot, step } from '../../src/domain/agent-reducer.ts';
 import type { AgentCommand, AgentEvent, AgentState, Rules } from '../../src/domain/agent-state.ts';
 import type { Custody, ExitCause, ExitRecord } from '../../src/domain/custody.ts';
+import type { Trouble } from '../../src/domain/incidents/agent-trouble.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
 import type { Dependencies } from '../../src/domain/dependencies.ts';
 import type { RestartPolicy } from '../../src/domain/restart-policy.ts';
@@ -41,6 +42,8 @@ export class World {
   /** Questions to the custodian that are under way, each with what had been dealt with then. */
   lookUps: number[] = [];
   notices: string[] = [];
+  troubles: Trouble[] = [];
+  noticesOver: string[] = [];
   policy: RestartPolicy;
   /** What must never happen, in words; see `perform` and `repeatOldNews`. */
   violations: string[] = [];
@@ -99,7 +102,11 @@ export class World {
       if (command.kind === 'pause' || command.kind === 'resume')
         this.hold = { generation: command.generation, paused: command.kind === 'pause' };
       if (command.kind === 'look-up') this.lookUps.push(this.state.handled);
-      if (command.kind === 'notice') this.notices.push(command.summary);
+      if (command.kind === 'notice') {
+        this.notices.push(command.summary);
+        this.troubles.push(command.trouble);
+      }
+      if (command.kind === 'notice-over') this.noticesOver.push(command.summary);
       if (command.kind === 'sleep') this.wakeAtMs = this.nowMs + command.delayMs;
       if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
       if (command.kind === 'await') this.wait = command.wait;
@@ -144,7 +151,7 @@ export class World {
   }
 
   /** The process ends. The doorbell may be lost: then only a reconciliation brings the news. */
-  exit(code: number | null, options: { cause?: ExitCause; doorbell?: boolean } = {}): void {
+  exit(code: number | null, options: { cause?: ExitCause; doorbell?: boolean; why?: string } = {}): void {
     if (!this.live) return;
     const { generation, startedMs } = this.live;
     this.lastExit = {
@@ -154,6 +161,7 @@ export class World {
       cause: options.cause ?? 'self',
       at: new Date(this.nowMs).toISOString(),
       ran_ms: this.nowMs - startedMs,
+      ...(options.why === undefined ? {} : { why: options.why }),
     };
     this.exits.push(this.lastExit);
     this.live = undefined;

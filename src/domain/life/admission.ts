@@ -1,6 +1,7 @@
 /** An admission brings the rules of an agent (its input and template, resolved), and what the custodian holds. */
 import type { AgentCommand, AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
+import { unstartableTrouble } from '../incidents/agent-trouble.ts';
 import { reconcile } from './reconcile.ts';
 import { PAUSED_EMPTY } from './pause.ts';
 import {
@@ -8,11 +9,12 @@ import {
   close,
   failStop,
   fresh,
+  renew,
+  resolveAll,
   hasProcess,
   isToEnd,
   settle,
   stay,
-  stopProcess,
   withIncident,
 } from './steps.ts';
 
@@ -32,13 +34,14 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
       return reconcile(changed && hasProcess(state) ? outdated(state) : state, custody, clock);
     case 'live':
       if (!changed) return reconcile(state, custody, clock);
-      return stopProcess({ ...state, ...fresh(state) }, 'restarting: its definition has changed');
+      return renew(state);
     case 'completed':
     case 'disabled': {
       // At rest, it stays at rest; unless its process lives after all, or its definition is another now.
       if (!custody.live && (!changed || state.desired !== 'running')) return stay(state);
       const known = reconcile({ ...state, ...fresh(state), desired: state.desired }, custody, clock);
-      return known.state.phase.kind === state.phase.kind ? settle(known.state, known.commands) : known;
+      const next = known.state.phase.kind === state.phase.kind ? settle(known.state, known.commands) : known;
+      return { ...next, commands: [...resolveAll(state, 'its definition has changed'), ...next.commands] };
     }
     default:
       return reconcile(state, custody, clock);
@@ -78,22 +81,19 @@ function acknowledge(state: AgentState, { last_exit: exit }: Custody): AgentStat
   return { ...state, generation, handled: exit.generation, lastExit: exit };
 }
 
-export function spawnFailed(state: AgentState, failure: { code: string; message: string }, clock: Clock): Step {
+export function spawnFailed(state: AgentState, code: string, message: string): Step {
   const next: AgentState = { ...state, handled: state.generation };
   if (isToEnd(state)) return settle(next, []);
-  return unstartable(next, failure, [], clock);
+  return unstartable(next, code, message);
 }
 
 /** It cannot start, and trying again would change nothing. */
-function unstartable(
-  state: AgentState,
-  { code, message }: { code: string; message: string },
-  before: AgentCommand[],
-  clock: Clock,
-): Step {
+function unstartable(state: AgentState, code: string, message: string, before: AgentCommand[] = []): Step {
   if (!state.keepOnFailure && state.lastExit === null) return close(state, { kind: 'failed', code, message });
   const reason = `gave up: ${message}`;
   const next: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
-  if (state.rules?.restart.onGiveUp === 'fail-stop') return failStop(next, message, before, clock);
-  return withIncident(next, reason, before);
+  const policy = state.rules?.restart;
+  const trouble = unstartableTrouble(policy, message);
+  if (policy?.onGiveUp === 'fail-stop') return failStop(next, message, trouble, before);
+  return withIncident(next, reason, trouble, before);
 }

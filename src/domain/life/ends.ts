@@ -1,6 +1,7 @@
 /** An incarnation has ended: was it a failure, and what follows? */
 import type { AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { ExitRecord } from '../custody.ts';
+import { failuresTrouble, givenUpTrouble, isWorthTelling } from '../incidents/agent-trouble.ts';
 import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
 import { afterRun, decide, judge, opensIncident, withFailure, type RestartPolicy } from '../restart-policy.ts';
 import { startWhenResumed } from './pause.ts';
@@ -8,8 +9,10 @@ import {
   begin,
   cancelWait,
   failStop,
+  forgiven,
   isToEnd,
   readmit,
+  resolveAll,
   resolveIncident,
   run,
   settle,
@@ -29,7 +32,9 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
     reason: describeExit(exit),
   };
   if (isToEnd(next)) return settle(next, cancelWait(state));
-  return afterExit(next, state.rules, exit, clock);
+  if (next.overLimit !== 'running') return afterExit(next, state.rules, exit, clock);
+  const over = afterExit({ ...next, overLimit: null }, state.rules, exit, clock);
+  return { ...over, commands: [{ kind: 'notice-over', summary: describeExit(exit) }, ...over.commands] };
 }
 
 const unruled = (state: AgentState): AgentState => ({ ...state, phase: { kind: 'admitting' } });
@@ -43,12 +48,16 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
   const decision = decide(policy, judgement, state.failures, clock.random01);
   switch (decision.kind) {
     case 'complete':
-      return { state: { ...state, desired: 'running', phase: { kind: 'completed' } }, commands };
+      return {
+        state: { ...state, desired: 'running', phase: { kind: 'completed' }, ...forgiven(state) },
+        commands: [...commands, ...resolveAll(state, 'it has completed')],
+      };
     case 'give-up': {
       const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
       const disabled: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
-      if (decision.then === 'fail-stop') return failStop(disabled, reason, commands, clock);
-      return withIncident(disabled, reason, commands);
+      const giveUp = decision.then === 'fail-stop' ? failStop : withIncident;
+      const trouble = givenUpTrouble(policy, state.failures, state.restarts, exit);
+      return giveUp(disabled, reason, trouble, commands);
     }
     case 'restart': {
       if (judgement.kind === 'excused') {
@@ -60,7 +69,10 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
       const waiting = isPaused ? startWhenResumed(counted, exit) : backoff(counted, exit, decision.delayMs, clock);
       const all = [...commands, ...waiting.commands];
       if (judgement.kind === 'success' || !opensIncident(policy, state.failures)) return { ...waiting, commands: all };
-      return withIncident(waiting.state, `${state.failures.consecutive} failures in a row; ${describeExit(exit)}`, all);
+      const isKnown = state.episode.incident && !isWorthTelling(policy, state.failures);
+      if (isKnown) return { ...waiting, commands: all };
+      const summary = `${state.failures.consecutive} failures in a row; ${describeExit(exit)}`;
+      return withIncident(waiting.state, summary, failuresTrouble(policy, state.failures, counted.restarts, exit), all);
     }
   }
 }

@@ -3,11 +3,12 @@ import type { AgentEvent, AgentState, Step } from '../agent-state.ts';
 import { resumeCommand } from './pause.ts';
 import {
   cancelWait,
+  forgiven,
   fresh,
   hasProcess,
   ordered,
   readmit,
-  resolveIncident,
+  resolveAll,
   settle,
   stay,
   stopProcess,
@@ -33,7 +34,7 @@ export function restartCommand(state: AgentState): Step {
     case 'live':
     case 'paused':
       if (state.phase.kind === 'paused' && !hasProcess(state)) return readmitForStart(state, why);
-      return stopProcess({ ...state, ...fresh(state) }, why, ordered(state), resolveIncident(state, why));
+      return stopProcess({ ...state, ...fresh(state) }, why, ordered(state), resolveAll(state, why));
     case 'admitting':
     case 'stopping':
       return stay({ ...state, desired: 'running' });
@@ -43,13 +44,18 @@ export function restartCommand(state: AgentState): Step {
 }
 
 function readmitForStart(state: AgentState, reason: string): Step {
-  const commands = [...cancelWait(state), ...resolveIncident(state, reason)];
+  const commands = [...cancelWait(state), ...resolveAll(state, reason)];
   return readmit({ ...state, ...fresh(state), phase: { kind: 'admitting' } }, reason, commands);
 }
 
-/** `state.desired` is already `stopped` or `deleted`. */
-export function stopCommand(state: AgentState, graceMs: number | undefined): Step {
-  const why = state.desired === 'deleted' ? 'deleted by an operator' : 'stopped by an operator';
+/** `before.desired` is already `stopped` or `deleted`. What is not to run any more is no trouble. */
+export function stopCommand(before: AgentState, graceMs: number | undefined): Step {
+  const why = before.desired === 'deleted' ? 'deleted by an operator' : 'stopped by an operator';
+  const stopped = stopNow({ ...before, ...forgiven(before) }, why, graceMs);
+  return { ...stopped, commands: [...resolveAll(before, why), ...stopped.commands] };
+}
+
+function stopNow(state: AgentState, why: string, graceMs: number | undefined): Step {
   switch (state.phase.kind) {
     case 'live':
       return stopProcess(state, why, ordered(state, graceMs));

@@ -5,7 +5,7 @@
 import type { AgentState, Step } from '../agent-state.ts';
 import type { Custody, ExitRecord } from '../custody.ts';
 import { describeExit } from '../reasons.ts';
-import { begin, cancelWait, fresh, hasProcess, stay, stopProcess } from './steps.ts';
+import { begin, cancelWait, hasProcess, renew, stay } from './steps.ts';
 
 /** Where nothing is to run, there is nothing to pause. */
 export function pauseCommand(state: AgentState): Step {
@@ -38,7 +38,7 @@ export function resumeCommand(state: AgentState): Step {
   const next: AgentState = { ...state, desired: 'running' };
   if (state.phase.kind !== 'paused') return stay(next);
   if (!hasProcess(state)) return begin(next, 'resumed by an operator');
-  if (state.phase.outdated) return stopProcess({ ...next, ...fresh(next) }, 'restarting: its definition has changed');
+  if (state.phase.outdated) return renew(next);
   return {
     state: { ...next, phase: { kind: 'live' }, reason: 'resumed by an operator' },
     commands: [{ kind: 'resume', generation: state.generation }],

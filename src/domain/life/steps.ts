@@ -1,6 +1,7 @@
 /** The steps that several events share. */
-import type { AgentCommand, AgentState, Clock, FailStop, Outcome, Step, StopOrder } from '../agent-state.ts';
+import type { AgentCommand, AgentState, Outcome, Step, StopOrder } from '../agent-state.ts';
 import { describeDependencies } from '../dependencies.ts';
+import type { Trouble } from '../incidents/agent-trouble.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../stop-policy.ts';
 
@@ -86,38 +87,49 @@ export function settle(state: AgentState, commands: AgentCommand[]): Step {
   }
 }
 
-export function withIncident(state: AgentState, summary: string, commands: AgentCommand[]): Step {
+export function withIncident(state: AgentState, summary: string, trouble: Trouble, commands: AgentCommand[]): Step {
   const kind = state.episode.incident ? 'update-incident' : 'open-incident';
   const episode = state.episode.incident
     ? state.episode
     : { number: Math.max(1, state.episode.number), incident: true };
-  return { state: { ...state, episode }, commands: [...commands, { kind, episode: episode.number, summary }] };
+  return { state: { ...state, episode }, commands: [...commands, { kind, episode: episode.number, summary, trouble }] };
 }
 
+/** The failing episode is over. */
 export function resolveIncident(state: AgentState, summary: string): AgentCommand[] {
   return state.episode.incident ? [{ kind: 'resolve-incident', episode: state.episode.number, summary }] : [];
 }
 
-export function failStop(state: AgentState, reason: string, commands: AgentCommand[], clock: Clock): Step {
-  const known = withIncident(state, reason, commands);
-  const decided: FailStop = { reason, decidedAtMs: clock.nowMs };
-  return { state: { ...known.state, failStop: decided }, commands: [...known.commands, failStopCommand(decided)] };
+/** Whatever people were told of the agent is over; goes with `fresh` and `forgiven`. */
+export function resolveAll(state: AgentState, summary: string): AgentCommand[] {
+  return [...resolveIncident(state, summary), ...(state.overLimit ? [{ kind: 'notice-over', summary } as const] : [])];
 }
 
-export const failStopCommand = (decided: FailStop): AgentCommand => ({ kind: 'fail-stop', ...decided });
-
-export function failStopped(state: AgentState, decidedAtMs: number): Step {
-  if (state.failStop?.decidedAtMs !== decidedAtMs) return stay(state);
-  const { failStop: _done, ...rest } = state;
-  return stay(rest);
+export function failStop(state: AgentState, reason: string, trouble: Trouble, commands: AgentCommand[] = []): Step {
+  const known = withIncident(state, reason, trouble, commands);
+  return { state: known.state, commands: [...known.commands, { kind: 'fail-stop', reason }] };
 }
 
 /** An operator's start or restart forgives: counters and episode begin anew. */
-export function fresh(state: AgentState): Pick<AgentState, 'desired' | 'failures' | 'restarts' | 'episode'> {
-  return {
-    desired: 'running',
-    failures: NO_FAILURES,
-    restarts: 0,
-    episode: { number: state.episode.number, incident: false },
-  };
+export function fresh(
+  state: AgentState,
+): Pick<AgentState, 'desired' | 'failures' | 'restarts' | 'episode' | 'overLimit'> {
+  return { desired: 'running', failures: NO_FAILURES, restarts: 0, ...forgiven(state) };
 }
+
+/** Its process is replaced by one of its new definition. */
+export function renew(state: AgentState): Step {
+  const why = 'restarting: its definition has changed';
+  return stopProcess(
+    { ...state, ...fresh(state) },
+    why,
+    ordered(state),
+    resolveAll(state, 'its definition has changed'),
+  );
+}
+
+/** Nobody has to be told of it any more. */
+export const forgiven = (state: AgentState): Pick<AgentState, 'episode' | 'overLimit'> => ({
+  episode: { number: state.episode.number, incident: false },
+  overLimit: null,
+});

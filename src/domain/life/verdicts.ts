@@ -1,5 +1,6 @@
 /** What the host finds of a process that lives: it does not do well, or takes more than it may. */
 import type { AgentEvent, AgentState, Step, StopOrder } from '../agent-state.ts';
+import { limitTrouble } from '../incidents/agent-trouble.ts';
 import { describeOverrun } from '../limits.ts';
 import { stay, stopPolicy, stopProcess } from './steps.ts';
 
@@ -24,8 +25,11 @@ export function verdict(state: AgentState, event: Verdict): Step {
     case 'kill':
       return end(state, { stop: { signal: 'SIGKILL', graceMs: 0 }, cause: 'limit', why });
     case 'stop': {
-      const stopped = end({ ...state, desired: 'stopped' }, { stop: stopPolicy(state), cause: 'limit', why });
-      return { ...stopped, commands: [...stopped.commands, { kind: 'notice', summary: `stopped for good: ${why}` }] };
+      const next: AgentState = { ...state, desired: 'stopped', overLimit: 'stopped' };
+      const stopped = end(next, { stop: stopPolicy(state), cause: 'limit', why });
+      const summary = `stopped for good: ${why}`;
+      const notice = { kind: 'notice', summary, trouble: limitTrouble(summary, true) } as const;
+      return { ...stopped, commands: [...stopped.commands, notice] };
     }
   }
 }
@@ -35,5 +39,10 @@ const end = (state: AgentState, order: StopOrder): Step =>
 
 export function noticed(state: AgentState, event: Extract<AgentEvent, { kind: 'noticed' }>): Step {
   const isMeant = event.generation === state.generation && state.phase.kind === 'live';
-  return isMeant ? { state, commands: [{ kind: 'notice', summary: event.summary }] } : stay(state);
+  if (!isMeant) return stay(state);
+  const { summary } = event;
+  return {
+    state: { ...state, overLimit: 'running' },
+    commands: [{ kind: 'notice', summary, trouble: limitTrouble(summary, false) }],
+  };
 }

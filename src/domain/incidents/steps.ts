@@ -1,0 +1,75 @@
+/** What the parts of the reducer share. */
+import type { Delivery, IncidentAnswer, IncidentCommand, IncidentState, IncidentStep } from './incident-state.ts';
+import type { NoticeAbout } from './incident-words.ts';
+
+/** Sender of what the daemon itself does. */
+export const BY_DAEMON = '_daemon';
+
+const MAX_HISTORY = 50;
+const MAX_DELIVERIES = 50;
+
+const TAKEN: IncidentAnswer = { kind: 'taken' };
+
+export const stay = (state: IncidentState): IncidentStep => ({ state, commands: [], answer: TAKEN });
+
+export const refuse = (
+  state: IncidentState,
+  code: Extract<IncidentAnswer, { kind: 'refused' }>['code'],
+  message: string,
+): IncidentStep => ({ state, commands: [], answer: { kind: 'refused', code, message } });
+
+export const withCommands = (step: IncidentStep, ...commands: IncidentCommand[]): IncidentStep => ({
+  ...step,
+  commands: [...step.commands, ...commands],
+});
+
+/** One step after the other. */
+export function andThen(first: IncidentStep, next: (state: IncidentState) => IncidentStep): IncidentStep {
+  const second = next(first.state);
+  return { ...second, commands: [...first.commands, ...second.commands] };
+}
+
+export function noted(state: IncidentState, says: string, nowMs: number): IncidentState {
+  return { ...state, updatedAtMs: nowMs, history: [...state.history, { atMs: nowMs, says }].slice(-MAX_HISTORY) };
+}
+
+/** `resolved by kim: done by hand` */
+export const withNote = (says: string, note: string | null): string =>
+  note === null || note === '' ? says : `${says}: ${note}`;
+
+export function withDelivery(state: IncidentState, row: Delivery): IncidentState {
+  const isSame = (each: Delivery): boolean => each.id === row.id && each.channel === row.channel;
+  const known = state.deliveries.some(isSame);
+  const deliveries = known
+    ? state.deliveries.map((each) => (isSame(each) ? row : each))
+    : [...state.deliveries, row].slice(-MAX_DELIVERIES);
+  return { ...state, deliveries, updatedAtMs: row.atMs };
+}
+
+function withNewId(state: IncidentState): [state: IncidentState, id: string] {
+  const deliveryCount = state.deliveryCount + 1;
+  return [{ ...state, deliveryCount }, `${state.incidentId}/${state.life}.${deliveryCount}`];
+}
+
+export function tellPeople(before: IncidentState, about: NoticeAbout): IncidentStep {
+  const [state, id] = withNewId(before);
+  return withCommands(stay(state), { kind: 'tell-people', id, about });
+}
+
+export function tellChief(before: IncidentState, chief: string, about: NoticeAbout): IncidentStep {
+  const [state, id] = withNewId(before);
+  return withCommands(stay(state), { kind: 'tell-chief', round: state.escalation.round, id, chief, about });
+}
+
+/** Begins to tell somebody: who it is, is to be found out. A time that was promised to people holds. */
+export function escalate(state: IncidentState, about: NoticeAbout): IncidentStep {
+  const { escalation } = state;
+  const round = escalation.round + 1;
+  const dueMs = escalation.stage === 'chief' ? escalation.dueMs : null;
+  return withCommands(stay({ ...state, escalation: { round, stage: 'planning', dueMs, why: null, about } }), {
+    kind: 'plan',
+    round,
+  });
+}
+
+export const QUIET = { stage: 'none', dueMs: null } as const;
