@@ -1,5 +1,5 @@
 import type { Custody, ExitRecord, StopCause } from '../domain/custody.ts';
-import type { Order } from './protocol.ts';
+import type { KillMode, Order } from './protocol.ts';
 
 /** A process that was started, as the journal keeps it. */
 export interface LiveRecord {
@@ -14,6 +14,8 @@ export interface LiveRecord {
   log: { path: string; max_bytes: number; keep: number };
   /** How it is stopped when nobody says otherwise. */
   stop: { signal: string; grace_ms: number };
+  /** Absent: the whole tree. */
+  kill_mode?: KillMode;
   /** The folder of its cgroup, if it has one of its own. */
   cgroup?: string;
   /** Descendants that could not be found again by session, group or marker: `[pid, start]`. */
@@ -31,6 +33,7 @@ export interface Intent {
   at: string;
   log: LiveRecord['log'];
   stop: LiveRecord['stop'];
+  kill_mode?: KillMode;
   cgroup?: string;
   /** The fence before it, restored if nothing was forked. */
   fence_before: number;

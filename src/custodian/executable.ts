@@ -86,6 +86,11 @@ export function explainExecFailure(path: string, errno: string): string {
   return `The command ${path} could not be started (${errno})`;
 }
 
+/** What to say when the kernel does not let a process become another user. */
+export function explainUserFailure(uid: number): string {
+  return `The agent cannot run as the user with uid ${uid}: that takes a daemon that runs as root; start it as root, or remove \`user\``;
+}
+
 function interpreterOf(path: string): string | undefined {
   const head = Buffer.alloc(256);
   try {

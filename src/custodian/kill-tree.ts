@@ -2,8 +2,10 @@ import { killCgroup } from './cgroups.ts';
 import type { Context } from './context.ts';
 import type { Incarnation } from './incarnation.ts';
 
-/** Sends SIGKILL to all that lives of a tree and says how many those were. */
+/** Sends SIGKILL to all that lives of a tree, as far as its kill mode reaches, and says how many those were. */
 export function killTree({ tree, signaller }: Pick<Context, 'tree' | 'signaller'>, incarnation: Incarnation): number {
+  if (incarnation.record.kill_mode === 'process')
+    return incarnation.ended || signaller.send(incarnation, 'SIGKILL') === 'gone' ? 0 : 1;
   const members = tree.members(incarnation.key);
   const { cgroup } = incarnation.record;
   if (cgroup !== undefined && members.length > 0) killCgroup(cgroup, signaller.forbidden);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { explainExecFailure } from './executable.ts';
+import { explainExecFailure, explainUserFailure } from './executable.ts';
 import { errnoOf, messageOf } from './logger.ts';
 import { MARKER } from './protocol.ts';
 import type { SpawnParams } from './protocol.ts';
@@ -28,9 +28,11 @@ export type LaunchResult =
 /** Starts the process as the leader of its own session and group. */
 export function launch({ params, executable, marker, stdinFd, logFd }: Launch): LaunchResult {
   const [argv0 = executable, ...args] = params.command;
+  const explained = (errno: string) =>
+    errno === 'EPERM' && params.user ? explainUserFailure(params.user.uid) : explainExecFailure(executable, errno);
   const refusalFor = (error: unknown) => {
     const errno = errnoOf(error);
-    return spawnRefusal(errno ?? 'EIO', errno === undefined ? messageOf(error) : explainExecFailure(executable, errno));
+    return spawnRefusal(errno ?? 'EIO', errno === undefined ? messageOf(error) : explained(errno));
   };
   try {
     // The marker comes first, so that it is found without reading a long environment; a given one has no say.
@@ -39,6 +41,7 @@ export function launch({ params, executable, marker, stdinFd, logFd }: Launch): 
       argv0,
       cwd: params.cwd,
       env: { [MARKER]: marker, ...env },
+      ...params.user,
       detached: true,
       stdio: [stdinFd ?? 'ignore', logFd, logFd],
     });

@@ -42,7 +42,7 @@ function oneOf<T extends string>(field: string, value: unknown, allowed: readonl
 }
 
 function spawnParams(params: Fields): SpawnParams {
-  const { command, env, cwd, stdin, stop } = params;
+  const { command, env, cwd, stdin, stop, user, kill_mode: killMode } = params;
   if (!Array.isArray(command) || command.length === 0 || command[0] === '')
     refuse('command', 'a list of at least one string', command);
   const log = object('log', params['log']);
@@ -60,6 +60,8 @@ function spawnParams(params: Fields): SpawnParams {
     ),
     cwd: isAbsolute(checkedCwd) ? checkedCwd : refuse('cwd', 'an absolute path', cwd),
     ...(stdin === undefined ? {} : { stdin: typeof stdin === 'string' ? stdin : refuse('stdin', 'a string', stdin) }),
+    ...(user === undefined ? {} : { user: userOf(object('user', user)) }),
+    ...(killMode === undefined ? {} : { kill_mode: oneOf('kill_mode', killMode, ['tree', 'process']) }),
     log: { max_bytes: count('log.max_bytes', log['max_bytes'], 1), keep: count('log.keep', log['keep']) },
     ...(stopFields
       ? {
@@ -71,6 +73,8 @@ function spawnParams(params: Fields): SpawnParams {
       : {}),
   };
 }
+
+const userOf = ({ uid, gid }: Fields) => ({ uid: count('user.uid', uid), gid: count('user.gid', gid) });
 
 /** It stands in the journal and in every answer about the agent. */
 const WHY_CHARACTERS = 500;

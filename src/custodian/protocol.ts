@@ -53,9 +53,16 @@ export interface SpawnParams {
   /** Text for the standard input; without it, /dev/null. */
   stdin?: string;
   log: { max_bytes: number; keep: number };
+  /** As whom it runs; without it, as whom the custodian does. It has no supplementary groups then. */
+  user?: { uid: number; gid: number };
+  /** `process`: only the main process is stopped, and what it leaves behind at its end is left alone. */
+  kill_mode?: KillMode;
   /** How it is stopped where no stop says otherwise (`shutdown`, SIGTERM of the custodian); default SIGTERM, 10 s. */
   stop?: { signal: string; grace_ms: number };
 }
+/** What a stop, and the end of the main process, is the end of. The words of systemd, but for `tree`. */
+export type KillMode = 'tree' | 'process';
+
 /** How the daemon is started again, as whatever generation it will be. */
 export type KeptSpawn = Omit<SpawnParams, 'agent' | 'generation'>;
 

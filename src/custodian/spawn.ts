@@ -50,7 +50,9 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
 
   const nonce = newNonce();
   const at = new Date().toISOString();
-  const cgroup = cgroups?.make(agent, { generation, nonce });
+  // What a main process may leave behind must not stand in a cgroup that goes with it.
+  const isWholeTree = params.kill_mode !== 'process';
+  const cgroup = isWholeTree ? cgroups?.make(agent, { generation, nonce }) : undefined;
   const base = {
     generation,
     nonce,
@@ -59,6 +61,7 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
     at,
     log: { path: logPathOf(stateDir, agent, generation), ...params.log },
     stop: params.stop ?? DEFAULT_STOP,
+    ...(isWholeTree ? {} : { kill_mode: 'process' as const }),
     ...(cgroup === undefined ? {} : { cgroup }),
   };
   const intent: Intent = { ...base, fence_before: custody.fence };

@@ -46,9 +46,10 @@ export function createStopLadder(context: Context): StopLadder {
 
   const signal = (incarnation: Incarnation, stopping: Stopping) => {
     const { agent, pid, record } = incarnation;
-    signaller.send(incarnation, stopping.signal, pid);
+    const group = record.kill_mode === 'process' ? undefined : pid;
+    signaller.send(incarnation, stopping.signal, group);
     // A stopped process hears nothing before it is continued.
-    signaller.send(incarnation, 'SIGCONT', pid);
+    signaller.send(incarnation, 'SIGCONT', group);
     for (const member of tree.members(incarnation.key)) {
       if (member.pgrp !== pid && member.state === 'T') signaller.send(member, 'SIGCONT');
     }
