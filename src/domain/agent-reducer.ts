@@ -32,19 +32,20 @@ export function birth(options: { keepOnFailure: boolean; restore?: AgentSnapshot
     episode: restore?.episode ?? { number: 0, incident: false },
     restarts: restore?.restarts ?? 0,
     lastExit: restore?.lastExit ?? null,
+    ...(restore?.failStop && { failStop: restore.failStop }),
     reason: restore?.reason ?? 'created',
     keepOnFailure: options.keepOnFailure || restore !== undefined,
     ...(restore?.overLimit ? { overLimit: restore.overLimit } : {}),
   };
+  const commands = openCommands(state);
   // An agent that had come to rest stays at rest; the admission only brings its rules back.
-  if (!restore || restore.phase === 'other' || restore.desired === 'deleted')
-    return { state, commands: [admit(state)] };
-  return { state: { ...state, phase: { kind: restore.phase } }, commands: [admit(state)] };
+  if (!restore || restore.phase === 'other' || restore.desired === 'deleted') return { state, commands };
+  return { state: { ...state, phase: { kind: restore.phase } }, commands };
 }
 
 /** What must be asked for again after a continue-as-new: everything that was open. */
 export function resume(state: AgentState, nowMs: number): AgentCommand[] {
-  const commands: AgentCommand[] = state.admission.pending ? [admit(state)] : [];
+  const commands = openCommands(state);
   switch (state.phase.kind) {
     case 'live':
       return [...commands, { kind: 'run', generation: state.generation }];
@@ -61,10 +62,18 @@ export function resume(state: AgentState, nowMs: number): AgentCommand[] {
   }
 }
 
+/** What is open whatever the phase. */
+function openCommands({ admission, failStop }: AgentState): AgentCommand[] {
+  return [
+    ...(admission.pending ? [{ kind: 'admit', admission: admission.number } as const] : []),
+    ...(failStop ? [failStopCommand(failStop)] : []),
+  ];
+}
+
 export function snapshot(state: AgentState): AgentSnapshot {
-  const { desired, generation, handled, failures, episode, restarts, lastExit, reason, phase } = state;
+  const { desired, generation, handled, failures, episode, restarts, lastExit, failStop, reason, phase } = state;
   const settled = phase.kind === 'completed' || phase.kind === 'disabled' ? phase.kind : 'other';
-  const told = state.overLimit ? { overLimit: state.overLimit } : {};
+  const told = { ...(state.overLimit && { overLimit: state.overLimit }), ...(failStop && { failStop }) };
   return { desired, generation, handled, failures, episode, restarts, lastExit, reason, phase: settled, ...told };
 }
 

@@ -96,7 +96,7 @@ export interface AgentState {
 /** What survives the loss of the workflow, in the roster: enough to go on under a new one. */
 export type AgentSnapshot = Pick<
   AgentState,
-  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit' | 'overLimit'
+  'desired' | 'generation' | 'handled' | 'failures' | 'episode' | 'restarts' | 'lastExit' | 'overLimit' | 'failStop'
 > & { phase: 'completed' | 'disabled' | 'other'; reason: string };
 
 export type AgentEvent =
@@ -163,8 +163,7 @@ export type AgentCommand =
   | { kind: 'open-incident'; episode: number; summary: string; trouble: Trouble }
   | { kind: 'update-incident'; episode: number; summary: string; trouble: Trouble }
   | { kind: 'resolve-incident'; episode: number; summary: string }
-  /** The whole daemon must shut down in order and not come back by itself. */
-  | { kind: 'fail-stop'; reason: string };
+  | ({ kind: 'fail-stop' } & FailStop);
 
 export interface Clock {
   nowMs: number;

@@ -81,19 +81,24 @@ function acknowledge(state: AgentState, { last_exit: exit }: Custody): AgentStat
   return { ...state, generation, handled: exit.generation, lastExit: exit };
 }
 
-export function spawnFailed(state: AgentState, code: string, message: string): Step {
+export function spawnFailed(state: AgentState, failure: { code: string; message: string }, clock: Clock): Step {
   const next: AgentState = { ...state, handled: state.generation };
   if (isToEnd(state)) return settle(next, []);
-  return unstartable(next, code, message);
+  return unstartable(next, failure, [], clock);
 }
 
 /** It cannot start, and trying again would change nothing. */
-function unstartable(state: AgentState, code: string, message: string, before: AgentCommand[] = []): Step {
+function unstartable(
+  state: AgentState,
+  { code, message }: { code: string; message: string },
+  before: AgentCommand[],
+  clock: Clock,
+): Step {
   if (!state.keepOnFailure && state.lastExit === null) return close(state, { kind: 'failed', code, message });
   const reason = `gave up: ${message}`;
   const next: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
   const policy = state.rules?.restart;
   const trouble = unstartableTrouble(policy, message);
-  if (policy?.onGiveUp === 'fail-stop') return failStop(next, message, trouble, before);
+  if (policy?.onGiveUp === 'fail-stop') return failStop(next, message, trouble, before, clock);
   return withIncident(next, reason, trouble, before);
 }

@@ -55,9 +55,9 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
     case 'give-up': {
       const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
       const disabled: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
-      const giveUp = decision.then === 'fail-stop' ? failStop : withIncident;
       const trouble = givenUpTrouble(policy, state.failures, state.restarts, exit);
-      return giveUp(disabled, reason, trouble, commands);
+      if (decision.then === 'fail-stop') return failStop(disabled, reason, trouble, commands, clock);
+      return withIncident(disabled, reason, trouble, commands);
     }
     case 'restart': {
       if (judgement.kind === 'excused') {

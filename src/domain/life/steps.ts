@@ -1,5 +1,5 @@
 /** The steps that several events share. */
-import type { AgentCommand, AgentState, Outcome, Step, StopOrder } from '../agent-state.ts';
+import type { AgentCommand, AgentState, Clock, FailStop, Outcome, Step, StopOrder } from '../agent-state.ts';
 import { describeDependencies } from '../dependencies.ts';
 import type { Trouble } from '../incidents/agent-trouble.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
@@ -105,9 +105,24 @@ export function resolveAll(state: AgentState, summary: string): AgentCommand[] {
   return [...resolveIncident(state, summary), ...(state.overLimit ? [{ kind: 'notice-over', summary } as const] : [])];
 }
 
-export function failStop(state: AgentState, reason: string, trouble: Trouble, commands: AgentCommand[] = []): Step {
+export function failStop(
+  state: AgentState,
+  reason: string,
+  trouble: Trouble,
+  commands: AgentCommand[],
+  clock: Clock,
+): Step {
   const known = withIncident(state, reason, trouble, commands);
-  return { state: known.state, commands: [...known.commands, { kind: 'fail-stop', reason }] };
+  const decided: FailStop = { reason, decidedAtMs: clock.nowMs };
+  return { state: { ...known.state, failStop: decided }, commands: [...known.commands, failStopCommand(decided)] };
+}
+
+export const failStopCommand = (decided: FailStop): AgentCommand => ({ kind: 'fail-stop', ...decided });
+
+export function failStopped(state: AgentState, decidedAtMs: number): Step {
+  if (state.failStop?.decidedAtMs !== decidedAtMs) return stay(state);
+  const { failStop: _done, ...rest } = state;
+  return stay(rest);
 }
 
 /** An operator's start or restart forgives: counters and episode begin anew. */

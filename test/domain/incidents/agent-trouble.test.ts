@@ -70,7 +70,7 @@ describe('the incidents of a failing agent', () => {
 
   it('critical: the first is the last', () => {
     const world = failing('critical', 1);
-    expect([told(world), world.failStops]).toMatchObject([
+    expect([told(world), world.failStops.decided.size]).toMatchObject([
       [['open-incident fail_stop', expect.any(String), 'critical']],
       1,
     ]);
