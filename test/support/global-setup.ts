@@ -9,6 +9,7 @@ import { ensureSearchAttributes } from '../../src/daemon/search-attributes.ts';
 import { findTemporal } from '../../src/daemon/temporal-binary.ts';
 import { runCommand } from '../../src/daemon/run-command.ts';
 import { startDevServer } from './dev-server.ts';
+import { findRedis } from './redis-binary.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -20,6 +21,8 @@ declare module 'vitest' {
     temporalCli: string;
     /** For a worker's `workflowBundle: { codePath }`. Undefined while there are no workflows. */
     workflowBundle: string | undefined;
+    /** For tests of what is kept in a Redis, which start their own. Undefined where there is none: they are skipped. */
+    redisServer: string | undefined;
     /** The root of the checkout, whose `dist` is up to date. */
     root: string;
   }
@@ -27,6 +30,7 @@ declare module 'vitest' {
 
 /** Builds dist, starts one Temporal server for all test files, and returns what ends it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const redis = findRedis((line) => process.stderr.write(`redis: ${line}\n`));
   const built = await buildDist();
   const binary = await findTemporal({ progress: (line) => process.stderr.write(`temporal: ${line}\n`) });
   const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-test-temporal-'));
@@ -42,6 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('temporalAddress', server.address);
   project.provide('temporalCli', binary.path);
   project.provide('workflowBundle', built && existsSync(bundle) ? bundle : undefined);
+  project.provide('redisServer', await redis);
   project.provide('root', ROOT);
   return async () => {
     await server.stop();

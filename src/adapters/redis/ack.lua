@@ -1,0 +1,4 @@
+leave(held)
+erase(held)
+count(held.queue, held.from, -1)
+return answer({ 'ok' })

@@ -1,0 +1,2 @@
+-- What has expired is gone by now.
+return { 'ok' }
