@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../domain/fault-domains.ts';
 import { agentId, backoff, domainName, duration, restart, stop, successExitCodes } from '../schema/fields.ts';
 import { strict, textOf } from '../schema/problem.ts';
+import { agentSchedule } from '../schema/schedule-input.ts';
 import { messagingFields } from './messaging-settings.ts';
 import { plugin } from './plugin-settings.ts';
 import { flag, numeric, text } from './setting-fields.ts';
@@ -65,6 +66,7 @@ export const configSchema = strict({
     stop: stop.exactOptional(),
   }).exactOptional(),
   agents: z.record(agentId, agentFields).exactOptional(),
+  schedule: z.record(agentId, agentSchedule).exactOptional(),
   logs: strict({ min_free: size.exactOptional() }).exactOptional(),
   ...messagingFields,
   plugins: strict({ bus: plugin.exactOptional(), state: plugin.exactOptional() }).exactOptional(),
@@ -80,4 +82,4 @@ export const configSchema = strict({
 export type ConfigFile = z.infer<typeof configSchema>;
 
 /** Settings that later versions will know. */
-export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['schedule', 'escalation']);
+export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['escalation']);

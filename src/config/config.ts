@@ -3,6 +3,7 @@ import type { QueueSettings } from '../domain/messages/queue-settings.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
 import type { QueueMembers } from '../schema/queue-settings.ts';
+import type { ConfiguredSchedule } from './schedule-settings.ts';
 
 /** The configuration file, checked, with every default filled in. */
 export interface LoadedConfig {
@@ -20,6 +21,8 @@ export interface LoadedConfig {
   defaults: { stop: StopPolicy };
   /** Unsigned, with `origin: file <path>`; the master first, then in the order of the file. */
   agents: AgentInput[];
+  /** Of these agents, in the same order; their templates may bring more. */
+  schedules: ConfiguredSchedule[];
   /** Below so much free space on their disk logs are cut; null is the custodian's standard. */
   logs: { minFreeBytes: number | null };
   messaging: MessagingSettings;

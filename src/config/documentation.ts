@@ -44,6 +44,10 @@ export const SETTINGS: Table = {
     'The first signal of a stop, and how long after it SIGKILL follows for what is left of the process tree.',
   ),
   agents: row('none', 'Agents by id, see [below](#agents).'),
+  schedule: row(
+    'none',
+    'Schedules by the id of their agent: a cron expression, or all that the field `schedule` of an agent takes. See [schedules](schedules.md).',
+  ),
   'logs.min_free': row(
     '`100MiB`; a twentieth of a disk under 2 GiB',
     'With less free space on the disk of the state directory, old logs are removed, then the largest is cut. `0B`: never.',
@@ -113,6 +117,14 @@ export const AGENT_FIELDS: Table = {
   backoff: row("the fault domain's", 'Delay before a restart: `initial`, `factor`, `max` and `jitter`.'),
   reset_after: row("the fault domain's", 'A run of at least this length is stable.'),
   stop: row('`defaults.stop`', '`signal` and `grace`.'),
+  user: row(
+    "the daemon's",
+    'Name or uid of the user as whom it runs, without supplementary groups; only where the daemon runs as root. `HOME`, `USER` and `LOGNAME` are those of that user.',
+  ),
+  kill_mode: row(
+    '`tree`',
+    '`process`: a stop signals the main process alone, and what it leaves behind runs on. Nobody watches that.',
+  ),
   health: row('none', '`startup`, `readiness` and `liveness`, see [Health](#health).'),
   depends_on: row(
     'none',
@@ -123,6 +135,11 @@ export const AGENT_FIELDS: Table = {
     '`false`',
     'A message that comes while the agent is stopped or completed starts it. One that is disabled or paused is left alone.',
   ),
+  autostart: row(
+    '`true`; `false` with a schedule of mode `run`',
+    'If `false`, it is made, but does not run before somebody, or its schedule, starts it.',
+  ),
+  schedule: row('none', 'When it is called: a cron expression, or a mapping. See [schedules](schedules.md).'),
   may: row('none', '`start`: templates from which the agent may start agents with its own token.'),
 };
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentRequestSchema } from '../schema/agent-input.ts';
 import { duration } from '../schema/fields.ts';
+import { agentSchedule } from '../schema/schedule-input.ts';
 import { templateSchema } from '../schema/template.ts';
 import { UNSIGNED_FIELDS } from '../contract/agent-input.ts';
 import { configSchema } from './config-schema.ts';
@@ -89,14 +90,20 @@ function schemaOf(schema: z.ZodType): JsonSchema {
           const: undefined,
         });
         jsonSchema.examples = ['500ms', '5s', '1.5h'];
+      } else if ((zodSchema as unknown) === agentSchedule) {
+        orElse(jsonSchema as JsonSchema, { type: 'string', examples: ['30 9 * * 1-5'] });
       } else if (isConverted(zodSchema)) {
         // Settings of the daemon may be references to its environment, also where they are no texts.
-        const { ...own } = jsonSchema;
-        for (const key of Object.keys(jsonSchema)) delete (jsonSchema as JsonSchema)[key];
-        jsonSchema.anyOf = [own, { type: 'string', pattern: '^\\$\\{' }];
+        orElse(jsonSchema as JsonSchema, { type: 'string', pattern: '^\\$\\{' });
       }
     },
   }) as JsonSchema;
+}
+
+function orElse(schema: JsonSchema, other: JsonSchema): void {
+  const { ...own } = schema;
+  for (const key of Object.keys(schema)) delete schema[key];
+  schema.anyOf = [own, other];
 }
 
 const isConverted = (schema: z.core.$ZodType): boolean =>

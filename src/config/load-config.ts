@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { AgentInput } from '../contract/agent-input.ts';
+import type { AgentInput, AgentRequest } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import { dependencyCycle } from '../domain/dependencies.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
@@ -10,6 +10,7 @@ import { nearest } from '../schema/nearest.ts';
 import { plainData } from '../schema/plain-data.ts';
 import { dependenciesOf, restartPolicyOf, stopPolicyOf } from '../schema/policies.ts';
 import { check } from '../schema/problem.ts';
+import { withCron } from '../schema/schedule-input.ts';
 import { type ConfigFile, configSchema, UNSUPPORTED_SETTINGS } from './config-schema.ts';
 import { type ConfigSource, readConfigSource } from './config-source.ts';
 import { DEFAULT_PORTS, type LoadedConfig, type Ports } from './config.ts';
@@ -20,6 +21,7 @@ import { messagingOf } from './messaging-settings.ts';
 import type { FoundAgent } from './registry-folder.ts';
 import { pluginsOf } from './plugin-settings.ts';
 import { registryOf } from './registry.ts';
+import { schedulesOf } from './schedule-settings.ts';
 import { temporalSettingsOf } from './temporal-settings.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -36,7 +38,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
   const settings = checkFile(source, env);
   const faultDomains = faultDomainsOf(settings, (where, work) => at(source, where, work));
   const found = await registryOf(source, settings, env);
-  const agents = agentsOf(source, settings, found, faultDomains);
+  const { agents, schedules } = schedulesOf(source, settings, agentsOf(source, settings, found, faultDomains));
   checkDependencies(source, agents);
   const master = settings.master === undefined ? null : (agents[0] as AgentInput).agent_id;
   const chief = settings.chief ?? master;
@@ -58,6 +60,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
     faultDomains,
     defaults: { stop: stopPolicyOf(DEFAULT_STOP, settings.defaults ?? null) },
     agents,
+    schedules,
     logs: { minFreeBytes: settings.logs?.min_free === undefined ? null : parseBytes(settings.logs.min_free) },
     messaging: await messagingOf(source, settings, (where, work) => at(source, where, work)),
     plugins: pluginsOf(source, settings, env),
@@ -70,7 +73,7 @@ function checkFile(source: ConfigSource, env: Environment): ConfigFile {
   const plain = plainData(source.data);
   if (plain.kind === 'problem') throw source.invalid(plain.problem.path, plain.problem.message);
   const expanded = expandSettings(plain.value, env, source.invalid);
-  const checked = check(configSchema, expanded);
+  const checked = check(configSchema, withCrons(expanded));
   if (checked.kind === 'ok') return checked.value;
   const { field, path: where, message, unknown } = checked.problem;
   if (unknown && UNSUPPORTED_SETTINGS.has(field)) {
@@ -79,13 +82,22 @@ function checkFile(source: ConfigSource, env: Environment): ConfigFile {
   throw source.invalid(where, message);
 }
 
+/** `schedule: { a: "0 9 * * *" }` is short for `schedule: { a: { cron: "0 9 * * *" } }`. */
+function withCrons(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || !('schedule' in value)) return value;
+  const { schedule } = value;
+  if (schedule === null || typeof schedule !== 'object' || Array.isArray(schedule)) return value;
+  const crons = Object.entries(schedule).map(([agentId, given]) => [agentId, withCron(given)]);
+  return { ...value, schedule: Object.fromEntries(crons) as unknown };
+}
+
 function agentsOf(
   source: ConfigSource,
   settings: ConfigFile,
   found: ReadonlyMap<string, FoundAgent>,
   faultDomains: Record<string, RestartPolicy>,
-): AgentInput[] {
-  const agents: AgentInput[] = [];
+): AgentRequest[] {
+  const agents: AgentRequest[] = [];
   const { master } = settings;
   if (master !== undefined) {
     // The domain of that name, unless the file says otherwise.
@@ -139,7 +151,7 @@ function agentOf(
   where: string[],
   fields: Record<string, unknown>,
   faultDomains: Record<string, RestartPolicy>,
-): AgentInput {
+): AgentRequest {
   const input = at(source, where, () => parseAgentRequest(fields));
   const name = where.join('.');
   if (input.command === undefined && input.template_id === undefined) {

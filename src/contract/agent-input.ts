@@ -1,5 +1,7 @@
 import type { DependencyCondition } from '../domain/dependencies.ts';
 import type { AgentSnapshot } from '../domain/agent-state.ts';
+import type { OwnRun } from './run-workflow.ts';
+import type { AgentSchedule } from './schedule-view.ts';
 
 /**
  * The description of an agent: the body of `POST /agents`, an entry of the configuration file and the input of the
@@ -25,10 +27,16 @@ export interface AgentInput {
   backoff?: Partial<BackoffInput>;
   reset_after?: string;
   stop?: { signal?: string; grace?: string };
+  /** Name or uid of the user as whom its process runs. @default the daemon's */
+  user?: string;
+  /** `process`: a stop, and the end of the main process, are no end of what else it has started. @default tree */
+  kill_mode?: 'tree' | 'process';
   health?: HealthInput;
   limits?: LimitsInput;
   /** It is started when these are as they must be, and stopped before them. A list: each must have been started. */
   depends_on?: string[] | Record<string, DependencyCondition>;
+  /** False: it is made, but does not run before somebody starts it. @default true */
+  autostart?: boolean;
   /** Whether a message that comes while it is stopped or completed starts it. @default false */
   wake_on_message?: boolean;
   /** What the agent's own token allows: to start agents from these templates, and to control those it started. */
@@ -40,10 +48,17 @@ export interface AgentInput {
   created_by?: string;
   /** Correlation id of the request that created the agent. */
   request_id?: string;
+  /** The run that its process was started for. */
+  run?: OwnRun;
   /** Set when a life is re-created from the roster after its workflow was lost. */
   restore?: AgentSnapshot;
   /** HMAC over the canonical JSON of all other fields, made by the API and the configuration loader. */
   signature?: string;
+}
+
+/** What people and programs say of an agent. Its schedule is no part of its life: it is a Temporal Schedule of its own. */
+export interface AgentRequest extends AgentInput {
+  schedule?: AgentSchedule;
 }
 
 /** How it is found out whether the agent is well; each probe in the words of Kubernetes. */
@@ -84,4 +99,12 @@ export interface BackoffInput {
 }
 
 /** The fields that an unsigned input may carry. Everything else could run a program of the writer's choice. */
-export const UNSIGNED_FIELDS = ['agent_id', 'template_id', 'variables', 'labels', 'task', 'fault_domain'] as const;
+export const UNSIGNED_FIELDS = [
+  'agent_id',
+  'template_id',
+  'variables',
+  'labels',
+  'task',
+  'fault_domain',
+  'autostart',
+] as const;

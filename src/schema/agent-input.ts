@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import type { AgentInput } from '../contract/agent-input.ts';
+import type { AgentInput, AgentRequest } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
+import { RUN_ID_PATTERN } from '../contract/run-view.ts';
 import type { AgentSnapshot } from '../domain/agent-state.ts';
-import { agentId, labels, launchFields, templateId, variables } from './fields.ts';
+import { agentId, labels, launchFields, task, templateId, variables } from './fields.ts';
 import { plainData } from './plain-data.ts';
-import { check, type Problem, strict } from './problem.ts';
+import { check, type Problem, strict, textOf } from './problem.ts';
+import { agentSchedule, withCron } from './schedule-input.ts';
 import { isUnsupported, unsupportedMessage } from './unsupported.ts';
 
 /** The whole input, as JSON. It is an event of a workflow's history, and goes with every continued run. */
@@ -41,7 +43,10 @@ const written = {
 };
 
 /** What a person or program may write: the body of `POST /agents`, an entry of the configuration. */
-export const agentRequestSchema = strict(written) satisfies z.ZodType<AgentInput>;
+export const agentRequestSchema = strict({
+  ...written,
+  schedule: agentSchedule.exactOptional(),
+}) satisfies z.ZodType<AgentRequest>;
 
 /** The input of the workflow: the same, and what the daemon adds. */
 const agentInputSchema = strict({
@@ -49,6 +54,11 @@ const agentInputSchema = strict({
   origin: z.string().max(4200).exactOptional(),
   created_by: agentId.exactOptional(),
   request_id: z.string().max(256).exactOptional(),
+  run: strict({
+    run_id: textOf('the id of a run', RUN_ID_PATTERN),
+    attempt: count,
+    task: task.exactOptional(),
+  }).exactOptional(),
   restore: snapshot.exactOptional(),
   signature: z.string().max(256).exactOptional(),
 }) satisfies z.ZodType<AgentInput>;
@@ -68,11 +78,11 @@ export function parseAgentInput(value: unknown): AgentInput {
  *
  * @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD or PAYLOAD_TOO_LARGE, naming the field
  */
-export function parseAgentRequest(value: unknown): AgentInput {
+export function parseAgentRequest(value: unknown): AgentRequest {
   return parse(agentRequestSchema, value);
 }
 
-function parse(schema: z.ZodType<AgentInput>, value: unknown): AgentInput {
+function parse<Input extends AgentInput>(schema: z.ZodType<Input>, value: unknown): Input {
   const plain = plainData(value);
   if (plain.kind === 'problem') throw invalid(plain.problem);
   const bytes = Buffer.byteLength(JSON.stringify(plain.value));
@@ -86,27 +96,33 @@ function parse(schema: z.ZodType<AgentInput>, value: unknown): AgentInput {
       },
     );
   }
-  const checked = check(schema, withAliases(plain.value));
+  const checked = check(schema, plainly(plain.value));
   if (checked.kind === 'problem') throw invalid(checked.problem);
   return checked.value;
 }
 
 function invalid({ field, message, unknown }: Problem): CodedError {
   if (unknown && isUnsupported(field)) return new CodedError('UNSUPPORTED_FIELD', unsupportedMessage(field), { field });
+  if (unknown && field === 'schedule') {
+    const says = 'schedule is no part of the life of an agent; make it with POST /schedules and remove the field';
+    return new CodedError('UNSUPPORTED_FIELD', says, { field });
+  }
   if (unknown && OWNED.has(field)) {
     return new CodedError('INVALID_REQUEST', `${field} is set by the daemon; remove the field`, { field });
   }
   return new CodedError('INVALID_REQUEST', message, { field });
 }
 
-const OWNED: ReadonlySet<string> = new Set(['origin', 'created_by', 'request_id', 'restore', 'signature']);
+const OWNED: ReadonlySet<string> = new Set(['origin', 'created_by', 'request_id', 'run', 'restore', 'signature']);
 
 /** Names that other systems of the family write in another way. */
 const ALIASES = { agentId: 'agent_id', templateId: 'template_id' } as const;
 
-function withAliases(value: unknown): unknown {
+/** In the words of the schema. */
+function plainly(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
   const fields: Record<string, unknown> = { ...value };
+  if (Object.hasOwn(fields, 'schedule')) fields['schedule'] = withCron(fields['schedule']);
   for (const [alias, name] of Object.entries(ALIASES)) {
     if (!Object.hasOwn(fields, alias)) continue;
     if (Object.hasOwn(fields, name) && fields[name] !== fields[alias]) {

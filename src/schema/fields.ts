@@ -35,7 +35,7 @@ export const variables = z
   .record(variableName, z.union([z.string(), z.number(), z.boolean()]))
   .refine(atMost(256), 'at most 256 variables');
 export const labels = z.record(labelName, z.string().max(256)).refine(atMost(64), 'at most 64 labels');
-const task = z.string().max(98_304);
+export const task = z.string().max(98_304);
 
 export const backoff = strict({
   initial: duration.exactOptional(),
@@ -78,9 +78,12 @@ export const launchFields = {
   backoff: backoff.exactOptional(),
   reset_after: duration.exactOptional(),
   stop: stop.exactOptional(),
+  user: textOf('the name or uid of a user of the machine', /^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?$/).exactOptional(),
+  kill_mode: z.enum(['tree', 'process']).exactOptional(),
   health: health.exactOptional(),
   limits: limits.exactOptional(),
   depends_on: dependsOn.exactOptional(),
   wake_on_message: z.boolean().exactOptional(),
+  autostart: z.boolean().exactOptional(),
   may: strict({ start: z.array(templateId).max(256) }).exactOptional(),
 };

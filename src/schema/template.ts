@@ -3,6 +3,7 @@ import { CodedError } from '../contract/errors.ts';
 import type { TemplateText } from '../ports/template-source.ts';
 import { launchFields, templateId, variableName } from './fields.ts';
 import { plainData } from './plain-data.ts';
+import { agentSchedule, withCron } from './schedule-input.ts';
 import { check, type Problem, strict } from './problem.ts';
 import { isUnsupported, unsupportedMessage } from './unsupported.ts';
 
@@ -24,6 +25,8 @@ export const templateSchema = strict({
   description: z.string().exactOptional(),
   variables: z.record(variableName, variableSchema).exactOptional(),
   ...launchFields,
+  /** Of agents that are made through the API or the configuration file. */
+  schedule: agentSchedule.exactOptional(),
 });
 
 export type Template = z.infer<typeof templateSchema>;
@@ -40,7 +43,7 @@ export const RESERVED_VARIABLES: ReadonlySet<string> = new Set(['task', 'agent_i
 export function parseTemplate(text: TemplateText): Template {
   const plain = plainData(text.data);
   if (plain.kind === 'problem') throw templateError(text, plain.problem);
-  const checked = check(templateSchema, plain.value);
+  const checked = check(templateSchema, withSchedule(plain.value));
   if (checked.kind === 'problem') throw templateError(text, checked.problem);
   const template = checked.value;
   if (template.id !== undefined && template.id !== text.id) {
@@ -53,6 +56,11 @@ export function parseTemplate(text: TemplateText): Template {
   }
   return template;
 }
+
+const withSchedule = (value: unknown): unknown =>
+  value !== null && typeof value === 'object' && 'schedule' in value
+    ? { ...value, schedule: withCron(value.schedule) }
+    : value;
 
 function specProblem(name: string, spec: VariableSpec): string | undefined {
   if (RESERVED_VARIABLES.has(name))

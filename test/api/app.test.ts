@@ -290,9 +290,9 @@ describe('bad input is a 4xx that names what is wrong', () => {
     expect(api.asked).toEqual([]);
   });
   test('a field that is not built yet is refused by name', async () => {
-    const response = await send('POST', '/agents', { json: { agent_id: 'w', template_id: 'T', schedule: {} } });
+    const response = await send('POST', '/agents', { json: { agent_id: 'w', template_id: 'T', relocate: true } });
     expect([response.statusCode, codeOf(response)]).toEqual([422, 'UNSUPPORTED_FIELD']);
-    expect(response.json().error.message).toContain('schedule');
+    expect(response.json().error.message).toContain('relocate');
   });
   test('a body over the limit', async () => {
     const response = await post(JSON.stringify({ agent_id: 'w', task: 'x'.repeat(10_000_000) }));

@@ -40,6 +40,7 @@ describe('differingSettings', () => {
     faultDomains: { ...BUILT_IN_FAULT_DOMAINS },
     defaults: { stop: DEFAULT_STOP },
     agents: [],
+    schedules: [],
     logs: { minFreeBytes: null },
     messaging: {
       defaults: DEFAULT_QUEUE_SETTINGS,

@@ -97,6 +97,7 @@ describe('loadConfig', () => {
       faultDomains: BUILT_IN_FAULT_DOMAINS,
       defaults: { stop: DEFAULT_STOP },
       agents: [],
+      schedules: [],
       logs: { minFreeBytes: null },
       messaging: {
         defaults: DEFAULT_QUEUE_SETTINGS,
@@ -201,7 +202,7 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'ports: { api: 8000 }',
       'ports.health and ports.api are both 8000; give each its own, or 0',
     ],
-    ['a schedule', 'schedule: { a: "* * * * *" }', 'schedule is not supported by this version'],
+    ['escalation', 'escalation: {}', 'escalation is not supported by this version'],
     [
       'a plugin as a mere name',
       'plugins: { bus: redis }',

@@ -111,7 +111,6 @@ describe('parseAgentRequest', () => {
   });
 
   it.each([
-    'schedule',
     'user',
     'priority',
     'relocate',
