@@ -34,6 +34,10 @@ export interface Launch {
   cwd: string;
   stdin: string | null;
   task: string | null;
+  /** Name or uid of the user as whom it runs; absent: as whom the daemon does. */
+  user?: string;
+  /** Absent: `tree`. */
+  kill_mode?: 'tree' | 'process';
   /** What its token allows; see `src/trust/agent-token.ts`. */
   may: { start: string[] };
 }

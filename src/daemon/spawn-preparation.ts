@@ -6,6 +6,7 @@ import type { SpawnParams } from '../custodian/protocol.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { HostOptions } from '../host/host.ts';
 import { environmentOf } from '../host/environment.ts';
+import { findUser } from '../host/system-users.ts';
 import { resolveReferences } from '../schema/resolve-references.ts';
 import { issueAgentToken } from '../trust/agent-token.ts';
 import type { Definitions } from './definitions.ts';
@@ -46,6 +47,7 @@ async function prepareSpawn(
 ): Promise<SpawnParams> {
   const { launch, agent_id: agentId, rules } = definition;
   const resolved = resolveReferences(launch, options.env, await envFile(launch.env_file));
+  const user = launch.user === undefined ? undefined : await findUser(launch.user);
   const token = issueAgentToken({ agent_id: agentId, generation: request.generation, may: launch.may }, options.key);
   return {
     agent: agentId,
@@ -57,9 +59,12 @@ async function prepareSpawn(
       token,
       task: launch.task,
       requestId: request.request_id,
+      ...(user === undefined ? {} : { user }),
     }),
     cwd: launch.cwd,
     ...(launch.stdin === null ? {} : { stdin: launch.stdin }),
+    ...(user === undefined ? {} : { user: { uid: user.uid, gid: user.gid } }),
+    ...(launch.kill_mode === undefined ? {} : { kill_mode: launch.kill_mode }),
     log: LOG_FILES,
     stop: { signal: rules.stop.signal, grace_ms: rules.stop.graceMs },
   };

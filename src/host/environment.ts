@@ -9,6 +9,8 @@ export interface Identity {
   token: string;
   task: string | null;
   requestId: string | null;
+  /** If it runs as another one: these variables are that user's then. */
+  user?: { name: string; home: string };
 }
 
 /**
@@ -27,6 +29,7 @@ export function environmentOf(
   return {
     PATH: DEFAULT_PATH,
     ...Object.fromEntries(inherited),
+    ...(identity.user && { HOME: identity.user.home, USER: identity.user.name, LOGNAME: identity.user.name }),
     ...own,
     OPENSTARRY_AGENT_ID: identity.agentId,
     OPENSTARRY_API_URL: identity.apiUrl,

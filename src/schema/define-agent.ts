@@ -109,6 +109,8 @@ function launchOf(request: DefineRequest, template: Template | null, fill: Fill)
   const stdin = input.stdin ?? template?.stdin;
   const envFile = input.env_file ?? template?.env_file;
   const cwd = input.cwd ?? template?.cwd ?? '.';
+  const user = input.user ?? template?.user;
+  const killMode = input.kill_mode ?? template?.kill_mode;
   const launch: Launch = {
     command: command.map((argument, n) => fill(`command.${n}`, argument, own)),
     env: Object.fromEntries(
@@ -121,6 +123,8 @@ function launchOf(request: DefineRequest, template: Template | null, fill: Fill)
     cwd: path.resolve(baseDir, fill('cwd', cwd, input.cwd !== undefined, false)),
     stdin: stdin === undefined ? null : fill('stdin', stdin, input.stdin !== undefined, false),
     task,
+    ...(user === undefined ? {} : { user }),
+    ...(killMode === undefined ? {} : { kill_mode: killMode }),
     may: input.may ?? template?.may ?? { start: [] },
   };
   checkSizes(input, launch);
@@ -160,9 +164,11 @@ function checkSizes(input: AgentInput, launch: Launch): void {
 
 /** The same for the same launch, whatever the order in which its variables were written. */
 function digestOf(launch: Launch): string {
-  const { command, env, env_file, cwd, stdin, task, may } = launch;
+  const { command, env, env_file, cwd, stdin, task, may, user, kill_mode: killMode } = launch;
   const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify([command, variables, env_file, cwd, stdin, task, may.start]);
+  // What came later counts only where it is given: else every agent would be started anew by an upgrade.
+  const later = user === undefined && killMode === undefined ? [] : [{ user, killMode }];
+  const text = JSON.stringify([command, variables, env_file, cwd, stdin, task, may.start, ...later]);
   return createHash('sha256').update(text).digest('hex');
 }
 
