@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -19,6 +19,8 @@ let daemon: TestDaemon | undefined;
 afterAll(async () => {
   await daemon?.end();
   if (canMount) {
+    // What has escaped after all.
+    writeFileSync(path.join(base, 'cgroup.kill'), '1');
     spawnSync('find', [base, '-depth', '-type', 'd', '-delete']);
     spawnSync('umount', [mounted]);
   }
