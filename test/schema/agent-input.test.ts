@@ -111,7 +111,6 @@ describe('parseAgentRequest', () => {
   });
 
   it.each([
-    'user',
     'priority',
     'relocate',
     'registry',

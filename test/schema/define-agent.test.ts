@@ -134,8 +134,8 @@ describe('defineAgent', () => {
     expect(() => define({}, template({ commnd: [] }))).toThrow(
       refused('TEMPLATE_INVALID', `${where}commnd is not a known field; did you mean "command"?`),
     );
-    expect(() => define({}, template({ user: 'x' }))).toThrow(
-      refused('UNSUPPORTED_FIELD', `${where}user is not supported by this version`),
+    expect(() => define({}, template({ group: 'x' }))).toThrow(
+      refused('UNSUPPORTED_FIELD', `${where}group is not supported by this version`),
     );
     expect(() => define({}, template({ labels: {} }))).toThrow(
       refused('UNSUPPORTED_FIELD', `${where}labels is not supported`),
