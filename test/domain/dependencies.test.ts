@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { areMet, dependencyCycle, describeDependencies, stopWaves } from '../../src/domain/dependencies.ts';
 import type { PublicStateName } from '../../src/domain/public-state.ts';
+import { World } from './world.ts';
 
 const states =
   (known: Record<string, PublicStateName>) =>
@@ -74,5 +75,20 @@ describe('dependencyCycle', () => {
         ]),
       ),
     ).toBeUndefined();
+  });
+});
+
+describe('an agent that was re-created before it had started', () => {
+  it('waits for what it depends on, and a pause of that asks for no start', () => {
+    const world = new World(undefined, true, true);
+    world.admit();
+    world.meet();
+    world.rebirth();
+    world.admit();
+    world.send({ kind: 'pause' });
+    world.continueAsNew();
+    world.drain();
+    expect(world.violations).toEqual([]);
+    expect(world.state).toMatchObject({ phase: { kind: 'paused' }, generation: 1, handled: 1 });
   });
 });

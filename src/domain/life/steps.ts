@@ -46,8 +46,10 @@ export function begin(state: AgentState, reason: string, before: AgentCommand[] 
   const dependencies = state.rules?.dependencies ?? {};
   if (Object.keys(dependencies).length === 0) return run(state, reason, before);
   const wait = (state.waits ?? 0) + 1;
+  const phase = { kind: 'waiting', wait } as const;
   return {
-    state: { ...state, waits: wait, phase: { kind: 'waiting', wait }, reason: describeDependencies(dependencies) },
+    // What was asked for and never started never will be.
+    state: { ...state, handled: state.generation, waits: wait, phase, reason: describeDependencies(dependencies) },
     commands: [...before, { kind: 'await', wait, dependencies }],
   };
 }
