@@ -49,7 +49,10 @@ async function delegate() {
     idempotency_key: `${round}/${number}`,
     ttl: '10m',
   });
-  await agent.sendAll(QUEUE, Array.from({ length: TASKS }, (_, n) => task(n + 1)));
+  await agent.sendAll(
+    QUEUE,
+    Array.from({ length: TASKS }, (_, n) => task(n + 1)),
+  );
 }
 
 async function collect({ correlation_id: id, payload }) {

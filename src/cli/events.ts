@@ -1,4 +1,4 @@
-import type { DaemonClient, Query } from './daemon-client.ts';
+import type { DaemonClient } from './daemon-client.ts';
 
 export interface ServerEvent {
   id: string | undefined;
@@ -6,14 +6,10 @@ export interface ServerEvent {
   data: unknown;
 }
 
-/** A stream of events, until the daemon goes or the reader has seen enough. */
-export async function* followEvents(
-  daemon: DaemonClient,
-  path = '/events',
-  query: Query = {},
-): AsyncGenerator<ServerEvent> {
+/** `GET /events`, until the daemon goes or the reader has seen enough. */
+export async function* followEvents(daemon: DaemonClient): AsyncGenerator<ServerEvent> {
   let rest = '';
-  for await (const text of daemon.text(path, query, 'text/event-stream')) {
+  for await (const text of daemon.text('/events', {}, 'text/event-stream')) {
     const blocks = (rest + text).split('\n\n');
     rest = blocks.pop() ?? '';
     for (const block of blocks) {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { StateEntryView } from '../contract/messaging-views.ts';
+import { CodedError } from '../contract/errors.ts';
 import { contextOf } from './context.ts';
 import { withExamples } from './examples.ts';
 import { given, readJson, wholeNumber } from './message-body.ts';
@@ -85,7 +86,8 @@ export function addStateCommands(program: Command): void {
     .action(async (key: string, options: Scope & { ifVersion?: string }, command: Command) => {
       const { json, daemon } = contextOf(command);
       const query = { expected_version: options.ifVersion };
-      const answer = await daemon.json('DELETE', pathOf(options, key), { query });
+      const answer = await daemon.json<{ deleted: boolean }>('DELETE', pathOf(options, key), { query });
+      if (!answer.deleted) throw new CodedError('STATE_NOT_FOUND', `There is no state ${key}`, { key });
       print(json, answer, () => `${key} is deleted`);
     });
   withExamples(rm, 'state rm limits', 'state rm plan --agent w1 --if-version 3');

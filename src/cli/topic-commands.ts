@@ -1,12 +1,18 @@
 import type { Command } from 'commander';
 import type { TopicEventView, TopicView } from '../contract/messaging-views.ts';
-import { CodedError } from '../contract/errors.ts';
 import { contextOf } from './context.ts';
-import { followEvents } from './events.ts';
 import { withExamples } from './examples.ts';
 import { readJson } from './message-body.ts';
 import { eventLine, topicTable } from './message-output.ts';
 import { print } from './output.ts';
+
+const WAIT = '30s';
+
+interface Page {
+  events: TopicEventView[];
+  next: number;
+  missed: boolean;
+}
 
 export function addTopicCommands(program: Command): void {
   const topics = program.command('topics').description('publish, and follow what is published');
@@ -50,13 +56,12 @@ export function addTopicCommands(program: Command): void {
     .action(async (pattern: string, options: { after: string }, command: Command) => {
       const { json, daemon } = contextOf(command);
       const path = `/topics/${encodeURIComponent(pattern)}/events`;
-      for await (const { event, data } of followEvents(daemon, path, { after: options.after })) {
-        if (event === 'missed' && !json)
-          process.stderr.write('Older events are no longer kept: what follows has a gap\n');
-        if (event !== 'message') continue;
-        process.stdout.write(`${json ? JSON.stringify(data) : eventLine(data as TopicEventView)}\n`);
+      for (let { after } = options; ;) {
+        const page = await daemon.json<Page>('GET', path, { query: { after, wait: WAIT } });
+        if (page.missed) process.stderr.write('Events in between are no longer kept\n');
+        for (const event of page.events) process.stdout.write(`${json ? JSON.stringify(event) : eventLine(event)}\n`);
+        after = String(page.next);
       }
-      throw new CodedError('DAEMON_NOT_RUNNING', 'The daemon has ended the stream');
     });
   withExamples(tail, "topics tail 'agent.*.state'", "topics tail 'team.>' --after 0", "topics tail '>' --json");
 }

@@ -81,7 +81,7 @@ describe('what the pages name', () => {
   });
 
   it('are codes that can be met, and variables that are read', () => {
-    const sources = ['src', 'scripts', 'examples']
+    const sources = ['src', 'scripts', 'examples', 'sdk']
       .flatMap((folder) =>
         readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
           path.join(ROOT, folder, name),

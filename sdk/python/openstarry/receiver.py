@@ -13,7 +13,8 @@ from .messages import Message, acknowledge, is_lost, path_of
 
 _POLL = "20s"
 _POLL_TIMEOUT = 30.0
-_MIN_EXTEND = 0.1
+_MIN_EXTEND = 0.03
+_MIN_LEASE = 0.1
 
 
 class Receiver:
@@ -126,9 +127,10 @@ class Receiver:
                 raise
 
     def _keep(self, message: Message, ended: Cancel) -> None:
-        """Extends the lease at a third of it, so that two calls may get lost, until the work ends."""
-        more = {} if self._lease is None else {"for": self._lease}
+        """Extends the lease by what it was, at a third of it, so that two calls may get lost, until the work ends."""
         until = message.lease_until
+        holds = max(_MIN_LEASE, _epoch(until) - time.time())
+        more = {"for": self._lease or "%dms" % (holds * 1000)}
         while True:
             left = _epoch(until) - time.time()
             if ended.wait(max(_MIN_EXTEND, left / 3)):

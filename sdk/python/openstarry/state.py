@@ -55,23 +55,19 @@ class StateScope:
 
     def delete(self, key: str, expected_version: Optional[int] = None) -> bool:
         """Whether there was one. Raises DaemonError VERSION_CONFLICT if it has another version."""
-        try:
-            self._client.text("DELETE", self._path_of(key), query={"expected_version": expected_version})
-            return True
-        except DaemonError as error:
-            if error.code == "STATE_NOT_FOUND":
-                return False
-            raise
+        query = {"expected_version": expected_version}
+        return bool(self._client.json("DELETE", self._path_of(key), query=query)["deleted"])
 
     def list(self, prefix: str = "") -> List[StateEntry]:
         """All entries whose key begins so, by key."""
         entries: List[StateEntry] = []
+        after: Optional[str] = None
         while True:
-            after = entries[-1].key if entries else None
             query = {"prefix": prefix or None, "after": after, "limit": _PAGE}
-            page = self._client.json("GET", self._path, query=query)["entries"]
-            entries.extend(StateEntry.of(each) for each in page)
-            if len(page) < _PAGE:
+            page = self._client.json("GET", self._path, query=query)
+            entries.extend(StateEntry.of(each) for each in page["entries"])
+            after = page["next"]
+            if after is None:
                 return entries
 
     def _path_of(self, key: str) -> str:

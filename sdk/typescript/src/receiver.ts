@@ -6,7 +6,8 @@ import { pathOf, Reject, Retry, type Message } from './message.ts';
 
 const POLL = '20s';
 const POLL_TIMEOUT_MS = 30_000;
-const MIN_EXTEND_MS = 100;
+const MIN_EXTEND_MS = 30;
+const MIN_LEASE_MS = 100;
 
 export interface HandlerContext {
   /** Aborted when the message is not ours any more: the lease was lost, and somebody else may work on it. */
@@ -127,15 +128,15 @@ export class Receiver {
     }
   }
 
-  /** Extends the lease at a third of it, so that two calls may get lost, until the work ends. */
+  /** Extends the lease by what it was, at a third of it, so that two calls may get lost, until the work ends. */
   private async keep(message: Message, lost: AbortController, ended: AbortSignal): Promise<void> {
-    const own = this.options.lease;
     let until = message.lease_until;
+    const holdsMs = Math.max(MIN_LEASE_MS, Date.parse(until) - Date.now());
+    const body = { for: this.options.lease ?? `${holdsMs}ms` };
     try {
       for (;;) {
         const leftMs = Date.parse(until) - Date.now();
         await pause(Math.max(MIN_EXTEND_MS, leftMs / 3), undefined, { signal: ended, ref: false });
-        const body = { lease: message.lease, ...(own === undefined ? {} : { for: own }) };
         ({ lease_until: until } = await this.say<{ lease_until: string }>(message, 'extend', body, ended));
       }
     } catch (error) {

@@ -18,6 +18,12 @@ export interface PutOptions {
 
 const PAGE = 100;
 
+interface Page<Value> {
+  entries: StateEntry<Value>[];
+  /** Where to go on; null: that was all. */
+  next: string | null;
+}
+
 /** Values by key, each with a version: those of one agent, or those that all share. */
 export class StateScope {
   private readonly daemon: Daemon;
@@ -60,23 +66,19 @@ export class StateScope {
 
   /** @returns whether there was one @throws DaemonError VERSION_CONFLICT if it has another version */
   async delete(key: string, expectedVersion?: number): Promise<boolean> {
-    try {
-      await this.daemon.text('DELETE', this.pathOf(key), { query: { expected_version: expectedVersion } });
-      return true;
-    } catch (error) {
-      if (error instanceof DaemonError && error.code === 'STATE_NOT_FOUND') return false;
-      throw error;
-    }
+    const query = { expected_version: expectedVersion };
+    return (await this.daemon.json<{ deleted: boolean }>('DELETE', this.pathOf(key), { query })).deleted;
   }
 
   /** All entries whose key begins so, by key. */
   async list<Value = Json>(prefix = ''): Promise<StateEntry<Value>[]> {
     const all: StateEntry<Value>[] = [];
-    for (;;) {
-      const query = { prefix: prefix || undefined, after: all.at(-1)?.key, limit: PAGE };
-      const { entries } = await this.daemon.json<{ entries: StateEntry<Value>[] }>('GET', this.path, { query });
-      all.push(...entries);
-      if (entries.length < PAGE) return all;
+    for (let after: string | null = null; ;) {
+      const query = { prefix: prefix || undefined, after: after ?? undefined, limit: PAGE };
+      const page: Page<Value> = await this.daemon.json('GET', this.path, { query });
+      all.push(...page.entries);
+      if (page.next === null) return all;
+      after = page.next;
     }
   }
 
