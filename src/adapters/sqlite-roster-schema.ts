@@ -6,6 +6,7 @@ export const ROSTER: DatabaseKind = {
   synchronous: 'NORMAL',
   unusable: 'replace',
   failed: 'INTERNAL',
+  kept: 'STATE_DIR_UNUSABLE',
   migrations: [
     `CREATE TABLE agent (
      agent_id TEXT PRIMARY KEY,
@@ -48,5 +49,23 @@ export const ROSTER: DatabaseKind = {
      PRIMARY KEY (scope, key)
    ) WITHOUT ROWID;
    CREATE INDEX answer_age ON answer (at_ms);`,
+    `CREATE TABLE record (
+     position INTEGER PRIMARY KEY AUTOINCREMENT,
+     kind TEXT NOT NULL,
+     id TEXT NOT NULL,
+     agent_id TEXT,
+     state TEXT NOT NULL,
+     done INTEGER NOT NULL,
+     run_id TEXT NOT NULL,
+     sequence INTEGER NOT NULL,
+     at_ms INTEGER NOT NULL,
+     data TEXT NOT NULL,
+     UNIQUE (kind, id)
+   );
+   CREATE INDEX record_of_agent ON record (kind, agent_id, position);
+   CREATE INDEX record_open ON record (kind, done, position);
+   CREATE INDEX record_age ON record (done, at_ms);
+   CREATE TABLE delivery (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE INDEX delivery_age ON delivery (at_ms);`,
   ],
 };

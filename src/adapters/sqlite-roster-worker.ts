@@ -1,7 +1,9 @@
 /** The thread that owns the roster's database; see `sqlite-roster.ts`. */
 import type { AnswerNote, KeptAnswer } from '../ports/answer-store.ts';
+import type { RecordKind, RecordRow, RecordsRequest, RecordUpdate } from '../ports/records.ts';
 import type { Decision, ProcessFacts, RosterChange } from '../ports/roster.ts';
 import { createAnswerTable } from './sqlite-answers.ts';
+import { createRecordTable } from './sqlite-records.ts';
 import { ROSTER } from './sqlite-roster-schema.ts';
 import { createTable } from './sqlite-roster-table.ts';
 import { serveStore } from './sqlite-thread-worker.ts';
@@ -17,16 +19,35 @@ export type RosterOperation =
   | { op: 'beginAnswer'; note: AnswerNote }
   | { op: 'keepAnswer'; scope: string; key: string; answer: KeptAnswer }
   | { op: 'dropAnswer'; scope: string; key: string }
+  | { op: 'publishRecord'; update: RecordUpdate }
+  | { op: 'getRecord'; kind: RecordKind; id: string }
+  | { op: 'listRecords'; request: RecordsRequest }
+  | { op: 'noteDelivered'; deliveryId: string; atMs: number }
+  | { op: 'isDelivered'; deliveryId: string }
   | { op: 'remove'; agentId: string; purge: boolean }
   | { op: 'setFact'; name: string; value: string }
   | { op: 'getFact'; name: string };
 
-const READS: ReadonlySet<string> = new Set(['get', 'list', 'history', 'transitions', 'latestTransition', 'getFact']);
+/** What is told of a change: the roster's own, and that of a record. */
+export type RosterThreadChange = RosterChange | { kind: 'record'; record: RecordRow };
 
-serveStore<RosterOperation, RosterChange>(ROSTER, (db) => {
-  let changes: RosterChange[] = [];
+const READS: ReadonlySet<string> = new Set([
+  'get',
+  'list',
+  'history',
+  'transitions',
+  'latestTransition',
+  'getFact',
+  'getRecord',
+  'listRecords',
+  'isDelivered',
+]);
+
+serveStore<RosterOperation, RosterThreadChange>(ROSTER, (db) => {
+  let changes: RosterThreadChange[] = [];
   const table = createTable(db, (change) => changes.push(change));
   const answers = createAnswerTable(db);
+  const records = createRecordTable(db, (record) => changes.push({ kind: 'record', record }));
 
   function perform(request: RosterOperation): unknown {
     switch (request.op) {
@@ -50,6 +71,16 @@ serveStore<RosterOperation, RosterChange>(ROSTER, (db) => {
         return answers.keep(request.scope, request.key, request.answer);
       case 'dropAnswer':
         return answers.drop(request.scope, request.key);
+      case 'publishRecord':
+        return records.publish(request.update);
+      case 'getRecord':
+        return records.get(request.kind, request.id);
+      case 'listRecords':
+        return records.list(request.request);
+      case 'noteDelivered':
+        return records.noteDelivered(request.deliveryId, request.atMs);
+      case 'isDelivered':
+        return records.isDelivered(request.deliveryId);
       case 'remove':
         return table.remove(request.agentId, request.purge);
       case 'setFact':
@@ -70,6 +101,7 @@ serveStore<RosterOperation, RosterChange>(ROSTER, (db) => {
     prune(nowMs) {
       table.prune(nowMs);
       answers.prune(nowMs);
+      records.prune(nowMs);
     },
   };
 });

@@ -1,7 +1,9 @@
 import type { AnswerStore, KeptAnswer, AnswerNote } from '../ports/answer-store.ts';
+import type { DeliveryNotes } from '../ports/delivery-notes.ts';
+import type { RecordRow, Records } from '../ports/records.ts';
 import type { AgentTransition, HistoryEntry, Roster, RosterChange, RosterRow } from '../ports/roster.ts';
 import { ROSTER } from './sqlite-roster-schema.ts';
-import type { RosterOperation } from './sqlite-roster-worker.ts';
+import type { RosterOperation, RosterThreadChange } from './sqlite-roster-worker.ts';
 import { createListeners, openThread, workerUrl } from './sqlite-thread.ts';
 
 export interface SqliteRosterOptions {
@@ -12,19 +14,24 @@ export interface SqliteRosterOptions {
 }
 
 /**
- * The roster in an SQLite file that a thread of its own looks after. The answers to requests that may come again are in it too.
+ * The roster in an SQLite file that a thread of its own looks after. In it, too, are the answers to requests that may come
+ * again, the records of incidents and runs, and what was delivered to people.
  *
  * @throws CodedError STORAGE_FULL, STATE_DIR_UNUSABLE
  */
-export async function openSqliteRoster(file: string, options: SqliteRosterOptions = {}): Promise<Roster & AnswerStore> {
+export async function openSqliteRoster(
+  file: string,
+  options: SqliteRosterOptions = {},
+): Promise<Roster & AnswerStore & Records & DeliveryNotes> {
   const { warn = (message: string) => process.emitWarning(message), maxBytes } = options;
   const listeners = createListeners<RosterChange>('roster', warn);
-  const { call, close } = await openThread<RosterOperation, RosterChange>({
+  const recordListeners = createListeners<RecordRow>('roster', warn);
+  const { call, close } = await openThread<RosterOperation, RosterThreadChange>({
     kind: ROSTER,
     file,
     workerUrl: workerUrl('sqlite-roster-worker'),
     warn,
-    changed: listeners.tell,
+    changed: (change) => (change.kind === 'record' ? recordListeners.tell(change.record) : listeners.tell(change)),
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
   return {
@@ -42,7 +49,17 @@ export async function openSqliteRoster(file: string, options: SqliteRosterOption
     remove: (agentId, { purge = false } = {}) => call({ op: 'remove', agentId, purge }) as Promise<void>,
     setFact: (name, value) => call({ op: 'setFact', name, value }) as Promise<void>,
     getFact: (name) => call({ op: 'getFact', name }) as Promise<string | undefined>,
+    publishRecord: (update) => call({ op: 'publishRecord', update }) as Promise<void>,
+    getRecord: (kind, id) => call({ op: 'getRecord', kind, id }) as Promise<RecordRow | undefined>,
+    listRecords: (request) => call({ op: 'listRecords', request }) as Promise<RecordRow[]>,
+    noteDelivered: (deliveryId, atMs) => call({ op: 'noteDelivered', deliveryId, atMs }) as Promise<void>,
+    isDelivered: (deliveryId) => call({ op: 'isDelivered', deliveryId }) as Promise<boolean>,
     subscribe: listeners.add,
-    close: () => close().then(listeners.clear),
+    subscribeRecords: recordListeners.add,
+    close: () =>
+      close().then(() => {
+        listeners.clear();
+        recordListeners.clear();
+      }),
   };
 }

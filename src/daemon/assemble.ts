@@ -12,6 +12,8 @@ import { Host } from '../host/host.ts';
 import type { CustodyLink } from '../host/custody-link.ts';
 import { Reconciler } from '../host/reconciler.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
+import type { DeliveryNotes } from '../ports/delivery-notes.ts';
+import type { Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
 import { Orchestrator } from '../service/orchestrator.ts';
 import { type Keys } from '../trust/keys.ts';
@@ -44,7 +46,7 @@ export interface Base {
   log: Logger;
   env: NodeJS.ProcessEnv;
   keys: Keys;
-  roster: Roster & AnswerStore;
+  roster: Roster & AnswerStore & Records & DeliveryNotes;
   configuration: Configuration;
   temporal: OpenTemporal;
   connection: Connection;
@@ -122,6 +124,7 @@ export async function assemble(base: Base): Promise<Parts> {
       failStop: base.failStop,
     }),
     roster,
+    records: roster,
     onTrouble: trouble,
   });
   return {

@@ -1,3 +1,7 @@
+import type { RecordKind, RecordUpdate } from '../contract/record.ts';
+
+export type { RecordKind, RecordUpdate };
+
 /**
  * What becomes of finite things (incidents, runs), as everybody reads it: their workflows publish each change here, as those
  * of agents do in the roster. One row a thing; late or repeated news changes nothing.
@@ -13,24 +17,6 @@ export interface Records {
   listRecords(request: RecordsRequest): Promise<RecordRow[]>;
   /** Called after every change that was recorded, in order. Returns what ends the subscription. */
   subscribeRecords(listener: (row: RecordRow) => void): () => void;
-}
-
-export type RecordKind = 'incident' | 'run';
-
-export interface RecordUpdate {
-  kind: RecordKind;
-  id: string;
-  /** The agent that it is about. */
-  agent_id: string | null;
-  /** Such as `open` or `succeeded`; see `src/contract/incident-view.ts`, `run-view.ts`. */
-  state: string;
-  /** Nothing more will become of it, unless it is reopened. */
-  done: boolean;
-  run_id: string;
-  sequence: number;
-  at_ms: number;
-  /** Plain data: the view that the API shows. */
-  data: unknown;
 }
 
 export interface RecordRow extends RecordUpdate {

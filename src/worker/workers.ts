@@ -2,7 +2,9 @@ import type { NativeConnection } from '@temporalio/worker';
 import { Worker, type WorkerOptions } from '@temporalio/worker';
 import type { createActivities } from '../activities/index.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE } from '../contract/names.ts';
+import type { Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
+import { recordSinks } from './record-sinks.ts';
 import { rosterSinks } from './roster-sinks.ts';
 import { RunningWorker } from './running-worker.ts';
 
@@ -14,6 +16,7 @@ export interface WorkersOptions {
   workflowBundlePath: string;
   activities: ReturnType<typeof createActivities>;
   roster: Roster;
+  records: Records;
   onTrouble: (message: string, error: unknown) => void;
 }
 
@@ -55,7 +58,10 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
       taskQueue: ORCHESTRATOR_QUEUE,
       workflowBundle: { codePath: options.workflowBundlePath },
       activities: { ...activities.admission },
-      sinks: rosterSinks(options.roster, options.onTrouble),
+      sinks: {
+        ...rosterSinks(options.roster, options.onTrouble),
+        ...recordSinks(options.records, options.onTrouble),
+      },
       workflowTaskPollerBehavior: POLLERS,
       maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
       maxConcurrentWorkflowTaskExecutions: 100,

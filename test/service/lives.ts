@@ -74,6 +74,7 @@ export async function startLives(options: { cli: string; bundle: string; tempora
     workflowBundlePath: options.bundle,
     activities: host.activities,
     roster,
+    records: roster,
     onTrouble: () => undefined,
   });
   const all = [workers.workflows, workers.host, workers.control];
