@@ -2,6 +2,7 @@ import type { Custody, ExitRecord } from '../domain/custody.ts';
 import type { Rules } from '../domain/agent-state.ts';
 import type { HealthPolicy, Probe } from '../domain/health.ts';
 import type { LimitAction, LimitPolicy, Overrun } from '../domain/limits.ts';
+import type { AgentSchedule } from './schedule-view.ts';
 
 /** What an agent is, once its input and its template have been put together. */
 export interface Definition {
@@ -18,6 +19,8 @@ export interface Definition {
   checks?: Checks;
   /** Whether a message that comes while it is stopped or completed starts it. */
   wake_on_message?: true;
+  /** Of the template: the agent gets it when it is made. */
+  schedule?: AgentSchedule;
 }
 
 /** What its host looks at while its process runs. It may change without a new process. */

@@ -3,7 +3,8 @@ import type { AgentInput } from './agent-input.ts';
 
 /** Arguments of the updates and signals of an agent's workflow. Each may carry who asked. */
 export interface CommandArgs {
-  start: { request_id?: string };
+  /** `spec`: from rest, with this definition; it may carry a `run`. */
+  start: { spec?: AgentInput; request_id?: string };
   stop: { grace?: string; request_id?: string };
   restart: { request_id?: string };
   pause: { request_id?: string };

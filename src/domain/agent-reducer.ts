@@ -27,6 +27,7 @@ export function birth(options: { keepOnFailure: boolean; restore?: AgentSnapshot
     generation: restore?.generation ?? 0,
     handled: restore?.handled ?? 0,
     admission: { number: 1, pending: true },
+    ...(restore ? {} : { unasked: true as const }),
     rules: null,
     failures: restore?.failures ?? NO_FAILURES,
     episode: restore?.episode ?? { number: 0, incident: false },

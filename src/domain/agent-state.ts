@@ -56,6 +56,10 @@ export interface Rules {
   stop: StopPolicy;
   /** What it waits for before it is started; a restart after a failure waits for nothing. Absent: for nobody. */
   dependencies?: Dependencies;
+  /** It is made, and does not run before somebody asks for it. Absent: it runs at once. */
+  autostart?: false;
+  /** It was started for a run: once at rest it stays there. */
+  finite?: true;
 }
 
 /** The whole daemon must shut down in order and not come back by itself. */
@@ -74,6 +78,8 @@ export interface AgentState {
   handled: number;
   /** Which admission (template resolution) is the latest asked for, and whether its answer is still to come. */
   admission: { number: number; pending: boolean };
+  /** Nobody has asked for it to run yet: if its rules say so, it waits for that. Absent once it is admitted. */
+  unasked?: true;
   /** How often it has waited for what it depends on. Absent: never. */
   waits?: number;
   rules: Rules | null;

@@ -9,6 +9,8 @@ export interface Identity {
   token: string;
   task: string | null;
   requestId: string | null;
+  /** The run that it is started for: an answer to its task carries it as correlation id. */
+  runId?: string | null;
   /** If it runs as another one: these variables are that user's then. */
   user?: { name: string; home: string };
 }
@@ -35,6 +37,7 @@ export function environmentOf(
     OPENSTARRY_API_URL: identity.apiUrl,
     OPENSTARRY_TOKEN: identity.token,
     ...(identity.task === null ? {} : { OPENSTARRY_TASK: identity.task }),
+    ...(identity.runId == null ? {} : { OPENSTARRY_RUN_ID: identity.runId }),
     ...(identity.requestId === null ? {} : { OPENSTARRY_REQUEST_ID: identity.requestId }),
   };
 }

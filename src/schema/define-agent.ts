@@ -8,7 +8,7 @@ import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
 import type { TemplateText } from '../ports/template-source.ts';
 import { checksOf } from './checks.ts';
-import { dependenciesOf, restartPolicyOf, stopPolicyOf } from './policies.ts';
+import { dependenciesOf, policyInRun, restartPolicyOf, stopPolicyOf } from './policies.ts';
 import { substitute } from './substitute.ts';
 import { invalidTemplate, parseTemplate, type Template } from './template.ts';
 import { valuesOf } from './variables.ts';
@@ -52,6 +52,7 @@ export function defineAgent(request: DefineRequest): Definition {
   }
   const fill = filler(request, template);
   const launch = launchOf(request, template, fill);
+  const restart = restartPolicyOf(faultDomains[faultDomain] as RestartPolicy, template, input);
   return {
     agent_id: input.agent_id,
     template_id: input.template_id ?? null,
@@ -60,15 +61,26 @@ export function defineAgent(request: DefineRequest): Definition {
     fault_domain: faultDomain,
     rules: {
       launchDigest: digestOf(launch),
-      restart: restartPolicyOf(faultDomains[faultDomain] as RestartPolicy, template, input),
+      restart: input.run ? policyInRun(restart) : restart,
       stop: stopPolicyOf(defaults.stop, template, input),
       ...dependencyRules(request, template),
+      ...(input.run ? { finite: true as const } : {}),
+      ...(startsByItself(input, template) ? {} : { autostart: false as const }),
     },
     launch,
     ...((input.wake_on_message ?? template?.wake_on_message) ? { wake_on_message: true as const } : {}),
+    ...(template?.schedule === undefined ? {} : { schedule: template.schedule }),
     checks: checksOf(input, template, (field, text, ofInput) => fill(field, text, ofInput, false)),
   };
 }
+
+/** Not if it is only run by its schedule, or for a run: then it is started for that. */
+const startsByItself = (input: AgentInput, template: Template | null): boolean =>
+  input.run !== undefined || (input.autostart ?? template?.autostart ?? template?.schedule?.mode !== 'run');
+
+/** The task of the run that it is started for, or its own; null: none. */
+const taskOf = (input: AgentInput, template: Template | null): string | null =>
+  input.run?.task ?? input.task ?? template?.task ?? (template?.schedule?.mode === 'run' ? template.schedule.task : undefined) ?? null;
 
 function dependencyRules({ input }: DefineRequest, template: Template | null): Pick<Rules, 'dependencies'> {
   const dependencies = dependenciesOf(input, template);
@@ -83,7 +95,7 @@ type Fill = (field: string, text: string, ofInput: boolean, references?: boolean
 /** Puts values in the place of `{{names}}`. A name without a value is the mistake of whoever wrote the text. */
 function filler(request: DefineRequest, template: Template | null): Fill {
   const { input } = request;
-  const task = input.task ?? template?.task ?? null;
+  const task = taskOf(input, template);
   const values = valuesOf(input, request.template, template, task);
   return (field, text, ofInput, references = true) =>
     substitute(
@@ -104,7 +116,7 @@ function filler(request: DefineRequest, template: Template | null): Fill {
 function launchOf(request: DefineRequest, template: Template | null, fill: Fill): Launch {
   const { input, baseDir } = request;
   const { command, own } = commandOf(request, template);
-  const task = input.task ?? template?.task ?? null;
+  const task = taskOf(input, template);
   const env = { ...template?.env, ...input.env };
   const stdin = input.stdin ?? template?.stdin;
   const envFile = input.env_file ?? template?.env_file;

@@ -28,6 +28,13 @@ export function restartPolicyOf(base: RestartPolicy, ...overrides: (PolicyFields
   }, base);
 }
 
+/** In a run a success ends it, whatever the agent does otherwise; and its failure is the run's, never the daemon's. */
+export const policyInRun = (policy: RestartPolicy): RestartPolicy => ({
+  ...policy,
+  restart: policy.restart === 'always' ? 'on-failure' : policy.restart,
+  onGiveUp: 'disable',
+});
+
 /** @throws CodedError INVALID_REQUEST if the first delay would be above the longest */
 function backoffOf(base: Backoff, own: Partial<BackoffInput> = {}): Backoff {
   const backoff: Backoff = {

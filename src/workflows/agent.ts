@@ -23,6 +23,7 @@ import { registerHandlers } from './handlers.ts';
 import { shapeProblem } from './input-shape.ts';
 import { newLife, type Life } from './life.ts';
 import { Publisher } from './publisher.ts';
+import { RestWatch } from './rest-watch.ts';
 
 /** The server suggests a new run at 4096 events; in a crash loop the suggestion comes a few events too late for that. */
 const MAX_EVENTS = 3_800;
@@ -40,6 +41,7 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
   const life = carried ?? newLife(input, started.state);
   const effects = new Effects(life, agentId);
   const publisher = new Publisher(life, info);
+  const rests = new RestWatch(life);
   registerHandlers(life);
 
   // Somebody cancelled the workflow with Temporal's tools. What ends a process is a stop, so it is taken as one.
@@ -49,7 +51,7 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
     effects.perform(carried ? resume(life.state, Date.now()) : started.commands);
     publisher.publish();
     for (;;) {
-      await condition(() => life.queue.length > 0 || life.signals.length > 0);
+      await condition(() => life.queue.length > 0 || life.signals.length > 0 || rests.hasNews);
       for (let event = life.queue.shift(); event; event = life.queue.shift()) {
         const next = step(life.state, asRecorded(life.state, event), { nowMs: Date.now(), random01: Math.random() });
         life.state = next.state;
@@ -57,10 +59,12 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
         publisher.note(next.commands);
       }
       effects.deliverSignals();
+      rests.tell();
       life.revision = life.accepted;
       publisher.publish();
       const { phase } = life.state;
       if (phase.kind === 'closed') {
+        await rests.allTold();
         if (phase.outcome.kind === 'failed') {
           throw ApplicationFailure.nonRetryable(phase.outcome.message, phase.outcome.code);
         }

@@ -1,10 +1,13 @@
 import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
+import type { AgentInput } from '../contract/agent-input.ts';
 import type { Accepted, CommandArgs, Notice, Reconcile } from '../contract/messages.ts';
 import { NOTICE_SIGNAL, RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from '../contract/names.ts';
+import { WATCH_SIGNAL, type Watch } from '../contract/run-workflow.ts';
 import type { AgentEvent } from '../domain/agent-state.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { isSignalName, SIGNALS } from '../domain/stop-policy.ts';
 import type { ErrorCode } from '../contract/errors.ts';
+import { addWatcher, restOf } from './rest-watch.ts';
 import { shapeProblem } from './input-shape.ts';
 import type { Life } from './life.ts';
 import { statusOf } from './status.ts';
@@ -18,7 +21,9 @@ const MAX_REQUEST_ID_CHARACTERS = 256;
  * signal (durable without an answer; a bad argument is ignored, since a signal has nobody to tell).
  */
 export function registerHandlers(life: Life): void {
-  command(life, 'start', () => enqueue(life, { kind: 'start' }));
+  command(life, 'start', (args) =>
+    args.spec === undefined ? enqueue(life, { kind: 'start' }) : startWith(life, args.spec),
+  );
   command(life, 'restart', () => enqueue(life, { kind: 'restart' }));
   for (const kind of ['pause', 'resume'] as const) {
     command(life, kind, () => {
@@ -30,11 +35,10 @@ export function registerHandlers(life: Life): void {
   command(life, 'delete', (args) => enqueue(life, { kind: 'delete', ...graceOf(args.grace) }));
   command(life, 'signal', (args) => life.signals.push(signalOf(life, args.name)));
   command(life, 'configure', (args) => {
-    if (args.spec?.agent_id !== life.input.agent_id) {
-      throw refusal(`The spec must be for agent_id ${life.input.agent_id}, got ${String(args.spec?.agent_id)}`);
-    }
-    const problem = shapeProblem(args.spec);
-    if (problem !== undefined) throw refusal(`Cannot take the spec: ${problem}`);
+    checkSpec(life, args.spec);
+    // Its process would start without the task.
+    if (life.proposed?.run !== undefined && args.spec.run === undefined)
+      throw refusal(`${life.input.agent_id} is about to start for the run ${life.proposed.run.run_id}`, 'AGENT_BUSY');
     life.proposed = args.spec;
     enqueue(life, { kind: 'configure' });
   });
@@ -49,7 +53,42 @@ export function registerHandlers(life: Life): void {
       enqueue(life, { kind: 'noticed', generation, summary: summary.slice(0, MAX_NOTICE_CHARACTERS) });
     }
   });
+  setHandler(defineSignal<[Watch]>(WATCH_SIGNAL), (watch) => {
+    const { run_id, attempt = null } = watch ?? {};
+    if (typeof run_id === 'string') addWatcher(life, run_id, typeof attempt === 'number' ? attempt : null);
+  });
   setHandler(defineQuery(STATUS_QUERY), () => statusOf(life));
+}
+
+/**
+ * A start with a definition: for a run, or without the run that it was last started for. What is not at rest keeps the
+ * definition that it runs with; a start for a run is refused then.
+ */
+function startWith(life: Life, spec: AgentInput): void {
+  checkSpec(life, spec);
+  const { run } = spec;
+  const isFree = restOf(life.state) !== undefined && life.proposed === undefined;
+  if (run === undefined) {
+    if (isFree) life.proposed = spec;
+    return void enqueue(life, { kind: 'start' });
+  }
+  const own = (life.proposed ?? life.input).run;
+  const isRepeated = own?.run_id === run.run_id && own.attempt === run.attempt;
+  if (!isRepeated && !isFree) {
+    const what = own === undefined ? `it is ${life.state.phase.kind}` : `it is in the run ${own.run_id}`;
+    throw refusal(`Cannot start ${life.input.agent_id} for the run ${run.run_id}: ${what}`, 'AGENT_BUSY');
+  }
+  addWatcher(life, run.run_id, run.attempt);
+  if (isRepeated) return;
+  life.proposed = spec;
+  enqueue(life, { kind: 'start' });
+}
+
+function checkSpec(life: Life, spec: AgentInput | undefined): asserts spec is AgentInput {
+  if (spec?.agent_id !== life.input.agent_id)
+    throw refusal(`The spec must be for agent_id ${life.input.agent_id}, got ${String(spec?.agent_id)}`);
+  const problem = shapeProblem(spec);
+  if (problem !== undefined) throw refusal(`Cannot take the spec: ${problem}`);
 }
 
 function command<Name extends CommandName>(life: Life, name: Name, accept: (args: CommandArgs[Name]) => void): void {

@@ -14,13 +14,15 @@ export function shapeProblem(input: AgentInput): string | undefined {
   for (const name of TEXTS) {
     if (input[name] !== undefined && typeof input[name] !== 'string') return problem(name, 'a text', input[name]);
   }
-  const { template_id, labels, command, restore } = input;
+  const { template_id, labels, command, restore, run } = input;
   if (template_id !== undefined && !isTemplateId(template_id))
     return problem('template_id', `a text of the form ${TEMPLATE_ID_PATTERN.source}`, template_id);
   if (labels !== undefined && !(isObject(labels) && Object.values(labels).every(isText)))
     return problem('labels', 'texts by name', labels);
   if (command !== undefined && !(Array.isArray(command) && command.every(isText)))
     return problem('command', 'a list of texts', command);
+  if (run !== undefined && !(isObject(run) && isText(run['run_id']) && isCount(run['attempt'])))
+    return problem('run', 'what the daemon writes there', run);
   if (restore !== undefined && !isSnapshot(restore)) return problem('restore', 'what the daemon writes there', restore);
   return undefined;
 }

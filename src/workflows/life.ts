@@ -3,6 +3,15 @@ import type { Definition } from '../contract/definition.ts';
 import type { AgentEvent, AgentState } from '../domain/agent-state.ts';
 import type { Transition } from '../contract/decision.ts';
 
+/** A run that waits for the agent to come to rest. */
+export interface Watcher {
+  run_id: string;
+  /** Of the process that was started for it; null if the agent ran anyway. */
+  attempt: number | null;
+  /** The latest generation whose end was known when it began to wait. */
+  from: number;
+}
+
 /** Everything that one workflow run holds, and hands to the next. Plain JSON. */
 export interface Life {
   input: AgentInput;
@@ -15,6 +24,8 @@ export interface Life {
   admittedFor?: number;
   host: string | null;
   queue: AgentEvent[];
+  /** Runs that are told when the agent has come to rest. Absent: none. */
+  watchers?: Watcher[];
   /** Signals for the process, waiting to be delivered. */
   signals: string[];
   /** Commands accepted so far, and how many of them have been dealt with. */
@@ -42,5 +53,6 @@ export function newLife(input: AgentInput, state: AgentState): Life {
     sequence: 0,
     transitions: [],
     attributes: {},
+    ...(input.run ? { watchers: [{ run_id: input.run.run_id, attempt: input.run.attempt, from: state.handled }] } : {}),
   };
 }

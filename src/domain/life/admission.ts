@@ -10,6 +10,7 @@ import {
   failStop,
   fresh,
   renew,
+  restingDesire,
   resolveAll,
   hasProcess,
   isToEnd,
@@ -20,7 +21,15 @@ import {
 
 export function admitted(before: AgentState, rules: Rules, custody: Custody, clock: Clock): Step {
   const changed = before.rules !== null && before.rules.launchDigest !== rules.launchDigest;
-  const state: AgentState = { ...before, rules, admission: { ...before.admission, pending: false } };
+  const { unasked, ...known } = before;
+  const waits = unasked && rules.autostart === false && known.desired === 'running' && !custody.live;
+  const state: AgentState = {
+    ...known,
+    rules,
+    admission: { ...before.admission, pending: false },
+    // From now on it is there, also if a start of it fails.
+    ...(waits ? { desired: 'stopped', keepOnFailure: true, reason: CREATED_AT_REST } : {}),
+  };
   switch (state.phase.kind) {
     case 'admitting':
     case 'waiting': {
@@ -47,6 +56,8 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
       return reconcile(state, custody, clock);
   }
 }
+
+const CREATED_AT_REST = 'created; it runs when somebody, or its schedule, starts it';
 
 const outdated = (state: AgentState): AgentState => ({
   ...state,
@@ -96,7 +107,7 @@ function unstartable(
 ): Step {
   if (!state.keepOnFailure && state.lastExit === null) return close(state, { kind: 'failed', code, message });
   const reason = `gave up: ${message}`;
-  const next: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
+  const next: AgentState = { ...state, desired: restingDesire(state.rules), phase: { kind: 'disabled' }, reason };
   const policy = state.rules?.restart;
   const trouble = unstartableTrouble(policy, message);
   if (policy?.onGiveUp === 'fail-stop') return failStop(next, message, trouble, before, clock);

@@ -14,6 +14,7 @@ import {
   readmit,
   resolveAll,
   resolveIncident,
+  restingDesire,
   run,
   settle,
   stay,
@@ -49,12 +50,12 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
   switch (decision.kind) {
     case 'complete':
       return {
-        state: { ...state, desired: 'running', phase: { kind: 'completed' }, ...forgiven(state) },
+        state: { ...state, desired: restingDesire(rules), phase: { kind: 'completed' }, ...forgiven(state) },
         commands: [...commands, ...resolveAll(state, 'it has completed')],
       };
     case 'give-up': {
       const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
-      const disabled: AgentState = { ...state, desired: 'running', phase: { kind: 'disabled' }, reason };
+      const disabled: AgentState = { ...state, desired: restingDesire(rules), phase: { kind: 'disabled' }, reason };
       const trouble = givenUpTrouble(policy, state.failures, state.restarts, exit);
       if (decision.then === 'fail-stop') return failStop(disabled, reason, trouble, commands, clock);
       return withIncident(disabled, reason, trouble, commands);

@@ -14,7 +14,8 @@ import {
   stopProcess,
 } from './steps.ts';
 
-export function startCommand(state: AgentState): Step {
+export function startCommand(before: AgentState): Step {
+  const { unasked: _, ...state } = before;
   // Who starts a paused agent wants it to run.
   if (state.desired === 'paused') return resumeCommand(state);
   const next: AgentState = { ...state, desired: 'running' };
@@ -28,7 +29,8 @@ export function startCommand(state: AgentState): Step {
   }
 }
 
-export function restartCommand(state: AgentState): Step {
+export function restartCommand(before: AgentState): Step {
+  const { unasked: _, ...state } = before;
   const why = 'restarted by an operator';
   switch (state.phase.kind) {
     case 'live':

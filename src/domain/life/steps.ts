@@ -1,5 +1,5 @@
 /** The steps that several events share. */
-import type { AgentCommand, AgentState, Clock, FailStop, Outcome, Step, StopOrder } from '../agent-state.ts';
+import type { AgentCommand, AgentState, Clock, FailStop, Outcome, Rules, Step, StopOrder } from '../agent-state.ts';
 import { describeDependencies } from '../dependencies.ts';
 import type { Trouble } from '../incidents/agent-trouble.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
@@ -18,6 +18,9 @@ export const stopPolicy = (state: AgentState): StopPolicy => state.rules?.stop ?
 
 /** True if the latest incarnation may live: its end has not been dealt with. */
 export const hasProcess = (state: AgentState): boolean => state.generation > state.handled;
+
+/** What is wanted of an agent that has come to rest by itself. After a run nothing is, whatever changes in its definition. */
+export const restingDesire = (rules: Rules | null): AgentState['desired'] => (rules?.finite ? 'stopped' : 'running');
 
 /** True if nothing of the agent is wanted any more: no end is judged then, and nothing is started. */
 export const isToEnd = (state: AgentState): boolean => state.desired === 'stopped' || state.desired === 'deleted';
