@@ -42,6 +42,7 @@ function statusText(status: DaemonView): string {
       'Temporal',
       `${temporal.address}, namespace ${temporal.namespace}, ${temporal.embedded ? 'embedded, ' : ''}${reach}`,
     ],
+    ...temporal.other_hosts.map((host) => [colors.red('Conflict'), `a daemon of host ${host} uses the same namespace`]),
     ['Ports', ports.join(', ')],
     ['Config', status.config_file ?? 'built-in quickstart'],
     ['State', `${status.home} (host ${status.host}, process trees by ${status.tree})`],

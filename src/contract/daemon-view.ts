@@ -28,7 +28,13 @@ export interface DaemonFacts {
   /** The configuration file; null for the built-in quickstart. */
   config_file: string | null;
   ports: Partial<Record<PortName, number>>;
-  temporal: { address: string; namespace: string; embedded: boolean };
+  temporal: {
+    address: string;
+    namespace: string;
+    embedded: boolean;
+    /** Hosts whose daemons take work from the same namespace: there should be none. */
+    other_hosts: string[];
+  };
   /** How completely a process tree can be followed here. */
   tree: 'cgroup' | 'best-effort' | 'group-only';
 }

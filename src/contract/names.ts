@@ -8,6 +8,12 @@ export const agentIdOf = (workflowId: string): string => workflowId.replace(/^ag
 export const hostQueueOf = (host: string): string => `host/${host}`;
 export const controlQueueOf = (host: string): string => `control/${host}`;
 
+/** As what Temporal shows the workers of a daemon: whose they are. */
+const WORKERS_OF = 'openstarry@';
+export const workerIdentityOf = (host: string): string => `${WORKERS_OF}${host}`;
+export const hostOfWorker = (identity: string): string | undefined =>
+  identity.startsWith(WORKERS_OF) ? identity.slice(WORKERS_OF.length) : undefined;
+
 /** Activity ids are `<verb>/<generation>`: the same call asked for again, by whichever run, is the same call. */
 export const ADMISSION_PREFIX = 'admit/';
 export const runActivityId = (generation: number): string => `run/${generation}`;

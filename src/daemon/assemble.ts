@@ -25,6 +25,7 @@ import { custodyRecords, hostOrders } from './host-orders.ts';
 import { hostPreparation } from './spawn-preparation.ts';
 import type { Parts } from './parts.ts';
 import { type OpenTemporal } from './temporal.ts';
+import { describeOtherDaemon, OTHER_DAEMON_WAY_OUT, OtherDaemons } from './other-daemons.ts';
 import { TemporalWatch } from './temporal-watch.ts';
 import type { Logger } from 'pino';
 import type { DaemonControl } from '../api/deps.ts';
@@ -42,6 +43,8 @@ export interface Base {
   apiUrl: () => string;
   failStop: (request: FailStopRequest) => Promise<void>;
   trouble: (message: string, error: unknown) => void;
+  /** For people, at the terminal and in the log. */
+  warn: (message: string) => void;
   stateDir: StateDir;
   log: Logger;
   env: NodeJS.ProcessEnv;
@@ -91,6 +94,13 @@ export async function assemble(base: Base): Promise<Parts> {
         ? log.info('Temporal is back')
         : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
   });
+  const { namespace } = temporal;
+  const otherDaemons = new OtherDaemons({
+    connection,
+    namespace,
+    hostId: base.hostId,
+    onFound: (host) => base.warn(`${describeOtherDaemon(host, namespace)}. ${OTHER_DAEMON_WAY_OUT}`),
+  });
   const orchestrator = new Orchestrator({
     roster,
     logs,
@@ -139,6 +149,7 @@ export async function assemble(base: Base): Promise<Parts> {
     waits,
     reconciler,
     watch,
+    otherDaemons,
     orchestrator,
     front,
     workers,

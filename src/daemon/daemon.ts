@@ -97,7 +97,12 @@ export class Daemon {
       home: stateDir.path,
       config_file: config.file,
       ports: this.ports,
-      temporal: { address, namespace, embedded: embedded !== undefined },
+      temporal: {
+        address,
+        namespace,
+        embedded: embedded !== undefined,
+        other_hosts: this.parts?.otherDaemons.hosts ?? [],
+      },
       tree: this.tree,
     };
   }
@@ -195,6 +200,10 @@ export class Daemon {
       apiUrl: () => `http://127.0.0.1:${this.ports.api}`,
       failStop: (request) => this.failStop(request),
       trouble: (message, error) => this.trouble(message, error),
+      warn: (message) => {
+        warn(message);
+        say(`WARNING: ${message}`);
+      },
       stateDir,
       log,
       env,
@@ -206,19 +215,21 @@ export class Daemon {
       native,
     });
 
-    const { front, host, workers, reconciler, watch } = this.parts;
+    const { front, host, workers, reconciler, watch, otherDaemons } = this.parts;
     onFleet(roster, this.parts.logs);
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
     this.writeDaemonFile();
     host.startWatching();
     await this.syncHost();
     await reconciler.handOverOrders();
+    await otherDaemons.look();
     // Before a workflow can ask for the next.
     if (clearFailStop) this.cleared = stateDir.clearFailStop();
     for (const worker of Object.values(workers)) worker.start();
     await configuration.apply(new AgentWorkflows(this.parts.client, watch, CALL_MS), say);
     reconciler.start();
     watch.start();
+    otherDaemons.start();
   }
 
   private configurationOf({ key }: Keys, roster: Roster): Configuration {
@@ -265,9 +276,11 @@ export class Daemon {
   // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async takeDown(keepAgents: boolean): Promise<void> {
-    const { host, waits, workers, reconciler, watch, front, configuration } = this.parts ?? {};
+    const { host, waits, workers, reconciler, watch, front, configuration, otherDaemons } = this.parts ?? {};
     // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
-    const letGo = Promise.all([reconciler?.stop(), watch?.stop(), host?.stopWatching()]).then(() => true);
+    const letGo = Promise.all([reconciler?.stop(), watch?.stop(), otherDaemons?.stop(), host?.stopWatching()]).then(
+      () => true,
+    );
     const answers = (await atMost(LET_GO_MS, letGo)) === true;
     // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
     await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));

@@ -1,6 +1,7 @@
 /** `openstarry-daemon doctor`: what stands in the way of a daemon here, and how well it can keep its promises. */
-import { statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { connect } from 'node:net';
+import path from 'node:path';
 import { findConfig } from '../config/find-config.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { DEFAULT_PORTS, type LoadedConfig } from '../config/config.ts';
@@ -8,7 +9,9 @@ import type { DoctorCheck, DoctorView } from '../contract/doctor-view.ts';
 import { connectCustodian } from '../host/custodian-client.ts';
 import { checkStateFiles, checkTrust, checkTree, existingParent } from './doctor-host.ts';
 import { checkPorts, type OwnDaemon, ownDaemon } from './doctor-ports.ts';
+import { describeOtherDaemon, findOtherHosts, OTHER_DAEMON_WAY_OUT } from './other-daemons.ts';
 import { stateDirectoryOf } from './state-dir.ts';
+import { openNamed } from './temporal.ts';
 import { cachedTemporalPath, isExecutable } from './temporal-binary.ts';
 import { TEMPORAL_CLI_VERSION, temporalVersion } from './temporal-version.ts';
 
@@ -94,7 +97,7 @@ async function checkTemporal(config: LoadedConfig | undefined, env: NodeJS.Proce
   const name = 'temporal';
   const address = config?.temporal.address ?? null;
   if (address !== null) {
-    if (await answers(address)) return { name, status: 'ok', says: `a server of yours, ${address}, takes connections` };
+    if (await answers(address)) return checkCluster(name, config, hostIdOf(env));
     const way_out = 'Start it, or correct `temporal.address`; without it agents run on, but nothing new is started';
     return { name, status: 'fail', says: `nobody answers at ${address}`, way_out };
   }
@@ -112,6 +115,29 @@ async function checkTemporal(config: LoadedConfig | undefined, env: NodeJS.Proce
   const way_out =
     'The first start downloads it, or builds it with Go; without a network name one with OPENSTARRY_TEMPORAL_CLI';
   return { name, status: 'warn', says, way_out };
+}
+
+/** Takes connections; is anybody else at home there? */
+async function checkCluster(
+  name: string,
+  config: LoadedConfig | undefined,
+  hostId: string | undefined,
+): Promise<DoctorCheck> {
+  const opened = config && (await openNamed(config.temporal).catch(() => undefined));
+  const says = `a server of yours, ${config?.temporal.address}, takes connections`;
+  const [other] = opened ? await findOtherHosts(opened, hostId) : [];
+  if (opened === undefined || other === undefined) return { name, status: 'ok', says };
+  const wrong = `${says}; ${describeOtherDaemon(other, opened.namespace)}`;
+  return { name, status: 'warn', says: wrong, way_out: OTHER_DAEMON_WAY_OUT };
+}
+
+/** Undefined before the first start. */
+function hostIdOf(env: NodeJS.ProcessEnv): string | undefined {
+  try {
+    return readFileSync(path.join(stateDirectoryOf(env), 'host-id'), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }
 
 function answers(address: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import type { Orchestrator } from '../service/orchestrator.ts';
 import type { Workers } from '../worker/workers.ts';
 import type { Configuration } from './configuration.ts';
 import type { Front } from './front.ts';
+import type { OtherDaemons } from './other-daemons.ts';
 import type { TemporalWatch } from './temporal-watch.ts';
 
 /** What a started daemon consists of. */
@@ -25,6 +26,7 @@ export interface Parts {
   waits: DependencyWaits;
   reconciler: Reconciler;
   watch: TemporalWatch;
+  otherDaemons: OtherDaemons;
   orchestrator: Orchestrator;
   front: Front;
   workers: Workers;

@@ -60,7 +60,7 @@ async function makeUsable({ address, namespace, connection: credentials }: OpenT
 }
 
 /** `TEMPORAL_ADDRESS` and its like have been read with the configuration; they go before the file. */
-async function openNamed(config: LoadedConfig['temporal']): Promise<OpenTemporal | undefined> {
+export async function openNamed(config: LoadedConfig['temporal']): Promise<OpenTemporal | undefined> {
   const { address, namespace } = config;
   if (address === null) return undefined;
   return {

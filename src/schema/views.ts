@@ -244,6 +244,9 @@ export const daemonView = z
       address: z.string(),
       namespace: z.string(),
       embedded: z.boolean(),
+      other_hosts: z.array(z.string()).meta({
+        description: 'Hosts whose daemons take work from the same namespace, as seen within the last minute; there should be none',
+      }),
       reachable: z.boolean(),
     }),
     tree: tree.meta({ description: 'How completely a process tree can be followed here' }),

@@ -1,7 +1,7 @@
 import type { NativeConnection } from '@temporalio/worker';
 import { Worker, type WorkerOptions } from '@temporalio/worker';
 import type { createActivities } from '../activities/index.ts';
-import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE } from '../contract/names.ts';
+import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, workerIdentityOf } from '../contract/names.ts';
 import type { Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
 import { recordSinks } from './record-sinks.ts';
@@ -45,7 +45,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
   const common = {
     connection: options.connection,
     namespace: options.namespace,
-    identity: `openstarry@${hostId}`,
+    identity: workerIdentityOf(hostId),
     activityTaskPollerBehavior: POLLERS,
     shutdownForceTime: SHUTDOWN_FORCE_TIME,
   } satisfies Partial<WorkerOptions>;

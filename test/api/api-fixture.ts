@@ -58,7 +58,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       home: '/home/x/.openstarry/orchestrator',
       config_file: null,
       ports: { api: 5050 },
-      temporal: { address: '127.0.0.1:7233', namespace: 'default', embedded: true },
+      temporal: { address: '127.0.0.1:7233', namespace: 'default', embedded: true, other_hosts: [] },
       tree: 'best-effort',
     },
   };
