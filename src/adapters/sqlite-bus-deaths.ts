@@ -53,7 +53,7 @@ export function createDeaths({ db, ids, tally, queues, messages, topics, keptMs 
     const death = JSON.stringify({ cause, reason });
     messages.move(row, { state: DEAD, untilMs: nowMs, dueMs: nowMs + keptMs, death });
     // As many as may wait: what is sent only to die must not fill the disk.
-    const excess = tally.of(queue.id, 'dead') - queue.settings.maxMessages;
+    const excess = Math.min(STEP, tally.of(queue.id, 'dead') - queue.settings.maxMessages);
     if (excess > 0)
       for (const oldest of sql.oldest.all(DEAD, queue.id, excess) as MessageRow[]) messages.remove(oldest);
     tellSender(message, cause, detail, nowMs);
@@ -65,7 +65,7 @@ export function createDeaths({ db, ids, tally, queues, messages, topics, keptMs 
   /** Those with these ids, or of all of them some that died before; without the others, however often it is asked. */
   function someDead(queue: Queue, wanted: readonly string[] | undefined, sinceMs: number): MessageRow[] {
     if (wanted === undefined) return sql.before.all(DEAD, queue.id, sinceMs, STEP) as MessageRow[];
-    const rows = wanted.map((id) => messages.get(ids.seqOf(id) ?? -1));
+    const rows = [...new Set(wanted)].map((id) => messages.get(ids.seqOf(id) ?? -1));
     return rows.filter((row) => row !== undefined).filter(({ state, queue: of }) => state === DEAD && of === queue.id);
   }
 

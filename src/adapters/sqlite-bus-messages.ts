@@ -159,7 +159,7 @@ export function createMessages({ db, ids, facts, tally, queues, changes, ageingM
 
     remove(row: MessageRow): void {
       const queue = queues.of(row.queue);
-      sql.remove.run(row.seq);
+      if (sql.remove.run(row.seq).changes === 0) return; // dropped meanwhile
       if (row.long === 1) sql.removeBody.run(row.seq);
       count(queue, row, -1);
       tell(queue, row.state, null);

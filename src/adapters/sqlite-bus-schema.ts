@@ -10,6 +10,7 @@ export const BUS: DatabaseKind = {
   synchronous: 'FULL',
   unusable: 'refuse',
   failed: 'BUS_UNAVAILABLE',
+  kept: 'BUS_UNAVAILABLE',
   migrations: [
     `CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 

@@ -81,6 +81,7 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
 
   let prunedMs = Number.NEGATIVE_INFINITY;
   let dueMs = nextDueMs();
+  let isStale = false;
   topics.trimAll();
   topics.flush();
 
@@ -193,11 +194,15 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
       dueMs = nextDueMs();
     },
     rolledBack() {
+      isStale = true;
+    },
+    begin() {
+      if (!isStale) return;
       tally.reset();
       queues.reset();
       topics.reset();
       facts.reset();
-      dueMs = nextDueMs();
+      isStale = false;
     },
     dueMs: () => dueMs,
   };

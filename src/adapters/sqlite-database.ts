@@ -17,6 +17,8 @@ export interface DatabaseKind {
   unusable: 'replace' | 'refuse';
   /** The code of a failure that has no other. */
   failed: ErrorCode;
+  /** The code when others keep it from the file, such as a lock, while it is in service. */
+  kept: ErrorCode;
 }
 
 export interface OpenOptions {
@@ -34,7 +36,7 @@ export function openDatabase(kind: DatabaseKind, file: string, options: OpenOpti
     return openChecked(kind, file, options);
   } catch (error) {
     const why = unusable(kind, error);
-    if (why === undefined) throw storageError(kind, file, error);
+    if (why === undefined) throw openingError(kind, file, error);
     if (kind.unusable === 'refuse') throw refusal(kind, file, why.text, error);
     const aside = moveAside(file, why.suffix);
     options.warn(`The ${kind.what} ${file} is ${why.text}; moved to ${aside}, and a new one is made`);
@@ -42,15 +44,19 @@ export function openDatabase(kind: DatabaseKind, file: string, options: OpenOpti
   try {
     return openChecked(kind, file, options);
   } catch (error) {
-    throw storageError(kind, file, error);
+    throw openingError(kind, file, error);
   }
 }
 
+const openingError = (kind: DatabaseKind, file: string, error: unknown): CodedError =>
+  storageError({ ...kind, kept: 'STATE_DIR_UNUSABLE' }, file, error);
+
 function openChecked(kind: DatabaseKind, file: string, { maxBytes }: OpenOptions): Database.Database {
-  if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600)); // SQLite would make it readable for everybody
+  const isNew = !existsSync(file);
+  if (isNew) closeSync(openSync(file, 'a', 0o600)); // SQLite would make it readable for everybody
   const db = new Database(file, { timeout: 5000 });
   try {
-    db.pragma('auto_vacuum = INCREMENTAL'); // of a new file: room that was once needed can be given back
+    if (isNew) db.pragma('auto_vacuum = INCREMENTAL'); // so that room which is no longer needed can be given back
     db.pragma('journal_mode = WAL');
     db.pragma(`synchronous = ${kind.synchronous}`);
     // On macOS a plain fsync leaves the data in the cache of the disk.
@@ -128,7 +134,7 @@ const FULL = ['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT'];
 const UNUSABLE = ['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_BUSY', 'EACCES', 'EROFS', 'ENOENT', 'EISDIR'];
 
 /** What SQLite or the file system said, with a code of ours. */
-export function storageError({ what, failed }: DatabaseKind, file: string, error: unknown): CodedError {
+export function storageError({ what, failed, kept }: DatabaseKind, file: string, error: unknown): CodedError {
   if (error instanceof CodedError) return error;
   const code = sqliteCode(error);
   const message = error instanceof Error ? error.message : String(error);
@@ -136,7 +142,7 @@ export function storageError({ what, failed }: DatabaseKind, file: string, error
     return new CodedError('STORAGE_FULL', `The ${what} ${file} cannot be written: ${message}`, { file }, error);
   }
   if (UNUSABLE.includes(code)) {
-    return new CodedError('STATE_DIR_UNUSABLE', `The ${what} ${file} cannot be used: ${message}`, { file }, error);
+    return new CodedError(kept, `The ${what} ${file} cannot be used: ${message}`, { file }, error);
   }
   return new CodedError(failed, `The ${what} ${file} failed: ${message} (${code || 'no code'})`, { file }, error);
 }

@@ -6,6 +6,7 @@ export const STATE: DatabaseKind = {
   synchronous: 'FULL',
   unusable: 'refuse',
   failed: 'STATE_UNAVAILABLE',
+  kept: 'STATE_UNAVAILABLE',
   migrations: [
     `CREATE TABLE entry (
        id INTEGER PRIMARY KEY,

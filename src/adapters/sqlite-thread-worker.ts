@@ -37,8 +37,10 @@ export interface Store<Operation, Change> {
   upkeep?(operations: readonly Operation[]): Operation[];
   /** Writes what is kept in memory meanwhile. */
   beforeCommit?(): void;
-  /** What is kept in memory is not true any more. */
+  /** What is kept in memory is not true any more; it is to be read again in the next transaction. */
   rolledBack?(): void;
+  /** First thing in a transaction. */
+  begin?(): void;
   /** When it wants to be called by itself, epoch milliseconds. */
   dueMs?(): number | null;
   /** At the opening, and once a day. */
@@ -107,6 +109,7 @@ export function serveStore<Operation extends { op: string }, Change>(
     const rest: Request<Operation>[] = [];
     if (writes) db.exec('BEGIN IMMEDIATE');
     try {
+      store.begin?.();
       const replies = requests.flatMap((request) => perform(request, rest));
       store.beforeCommit?.();
       if (writes) db.exec('COMMIT');
@@ -114,8 +117,8 @@ export function serveStore<Operation extends { op: string }, Change>(
       return replies;
     } catch (error) {
       store.takeChanges();
-      if (db.inTransaction) db.exec('ROLLBACK');
       store.rolledBack?.();
+      if (db.inTransaction) db.exec('ROLLBACK');
       throw error;
     }
   }
@@ -176,9 +179,11 @@ export function serveStore<Operation extends { op: string }, Change>(
     const answers = replies.filter(({ id }) => id !== 0);
     const closing = arrived.find(({ operation }) => operation.op === 'close');
     if (closing !== undefined) return close(closing.id, changes, answers);
-    send({ kind: 'done', changes, replies: answers, dueMs: store.dueMs?.() ?? null });
+    send({ kind: 'done', changes, replies: answers, dueMs: dueMs() });
     if (unfinished.length > 0) setImmediate(() => run([]));
   }
+
+  const dueMs = (): number | null => store.dueMs?.() ?? null;
 
   function close(id: number, changes: Change[], replies: Reply[]): void {
     while (unfinished.length > 0) {
@@ -196,7 +201,7 @@ export function serveStore<Operation extends { op: string }, Change>(
     prune();
     setInterval(prune, PRUNE_EVERY_MS).unref();
     port.on('message', run);
-    send({ kind: 'opened', dueMs: store!.dueMs?.() ?? null });
+    send({ kind: 'opened', dueMs: dueMs() });
   } catch (error) {
     send({ kind: 'failed', error: plain(storageError(kind, file, error)) });
   }

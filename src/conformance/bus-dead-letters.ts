@@ -227,6 +227,22 @@ export const deadLetterCases: BusCase[] = [
     },
   },
   {
+    name: 'of one queue as many dead letters are kept as messages may wait, the newest ones',
+    async run(make) {
+      const { bus } = await openBus(make, { defaults: { maxMessages: 3 } });
+      for (const n of numbers(5)) {
+        await sendOne(bus, { payload: n });
+        await bus.nack(await takeOne(bus), { dead: true });
+      }
+      assert.deepEqual(
+        (await deaths(bus)).map(([payload]) => payload),
+        [2, 3, 4],
+      );
+      assert.equal(await countOf(bus, 'dead'), 3);
+      assert.equal((await deathEvents(bus)).length, 5);
+    },
+  },
+  {
     name: 'requeue brings dead letters back under their ids, as new',
     async run(make) {
       const { bus, clock } = await openBus(make, { defaults: { ttlMs: HOUR } });
@@ -238,7 +254,7 @@ export const deadLetterCases: BusCase[] = [
       for (const delivery of await take(bus, 3)) await bus.nack(delivery, { dead: true });
       clock.advance(DAY);
       const newer = await sendOne(bus, { payload: 'newer', priority: 9 });
-      assert.equal(await bus.requeue('work', [ids[1] as string, newer, 'no-such-id']), 1);
+      assert.equal(await bus.requeue('work', [ids[1] as string, newer, 'no-such-id', ids[1] as string]), 1);
       assert.equal(await bus.requeue('other'), 0);
       const { ofQueue } = watching(bus);
       assert.equal(await bus.requeue('work'), 2);
@@ -286,7 +302,7 @@ export const deadLetterCases: BusCase[] = [
       const ids = (await bus.send(numbers(3).map((n) => messageOf({ payload: n })))).map(({ id }) => id);
       for (const delivery of await take(bus, 2)) await bus.nack(delivery, { dead: true });
       assert.equal(await bus.discard('other'), 0);
-      assert.equal(await bus.discard('work', [ids[0] as string, ids[2] as string]), 1);
+      assert.equal(await bus.discard('work', [ids[0] as string, ids[2] as string, ids[0] as string]), 1);
       assert.deepEqual(await deaths(bus), [[1, 'rejected']]);
       assert.equal(await bus.discard('work'), 1);
       assert.deepEqual(await deadOf(bus), []);
@@ -315,6 +331,30 @@ export const deadLetterCases: BusCase[] = [
       await bus.discard('work');
       await sendOne(bus);
       assert.equal((await bus.queue('work'))?.settings.leaseMs, MINUTE);
+    },
+  },
+  {
+    name: 'a thousand are deleted with their queue, requeued and discarded like one, and others are served meanwhile',
+    async run(make) {
+      const { bus } = await openBus(make);
+      const all = numbers(1000);
+      for (let n = 0; n < 10; n += 1)
+        await bus.send(all.slice(n * 100, n * 100 + 100).map((payload) => messageOf({ payload })));
+      const held = await take(bus, 100);
+      await Promise.all(held.slice(0, 50).map((delivery) => bus.nack(delivery, { delayMs: HOUR })));
+      const deleted = bus.deleteQueue('work');
+      await sendOne(bus, { queue: 'other', payload: 'meanwhile' });
+      assert.equal((await takeOne(bus, 'other')).payload, 'meanwhile');
+      await deleted;
+      assert.equal((await deaths(bus, 2000)).length, 1000);
+      assert.deepEqual(await bus.inFlight(['bob/1']), { 'bob/1': 1 });
+      assert.equal(await bus.requeue('work'), 1000);
+      assert.deepEqual(await drain(bus), all);
+      assert.equal(await countOf(bus, 'ready', '@alice'), 1000);
+      await bus.deleteQueue('@alice');
+      assert.equal(await bus.discard('@alice'), 1000);
+      assert.equal(await bus.discard('@alice'), 0);
+      assert.deepEqual(await bus.browse({ queue: '@alice', limit: 9 }), []);
     },
   },
   {

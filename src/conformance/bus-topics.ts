@@ -76,6 +76,27 @@ export const topicCases: BusCase[] = [
     },
   },
   {
+    name: 'a pattern may match hundreds of topics',
+    async run(make) {
+      const { bus } = await openBus(make);
+      await Promise.all(numbers(600).map((n) => publish(bus, `${n % 2 === 0 ? 'mine' : 'other'}.t${n % 200}`, n)));
+      const seen: BusEvent[] = [];
+      for (let after = 0; ;) {
+        const page = await bus.events({ patterns: ['mine.*'], after, limit: 70 });
+        seen.push(...page.events);
+        if (page.next === after) break;
+        after = page.next;
+      }
+      assert.equal(new Set(payloadsOf(seen)).size, 300);
+      assert.ok(seen.every(({ topic, payload }) => topic === `mine.t${(payload as number) % 200}`));
+      const cursors = seen.map(({ cursor }) => cursor);
+      assert.deepEqual(
+        cursors,
+        cursors.toSorted((a, b) => a - b),
+      );
+    },
+  },
+  {
     name: 'concurrent publishers get cursors of their own, and a reader misses none of them',
     async run(make) {
       const { bus } = await openBus(make);

@@ -57,7 +57,8 @@ export const viewCases: BusCase[] = [
   {
     name: 'counts are right after a long random life',
     async run(make) {
-      const { bus, clock } = await openBus(make, { defaults: { maxAttempts: 3, leaseMs: 20 * SECOND } });
+      const defaults = { maxAttempts: 3, leaseMs: 20 * SECOND };
+      const { bus, clock } = await openBus(make, { defaults });
       let seed = 42;
       const random = (below: number): number => {
         seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
@@ -78,20 +79,12 @@ export const viewCases: BusCase[] = [
         if (random(40) === 0) await bus.requeue(queue);
         clock.advance(random(2000));
       }
-      for (const queue of ['q0', 'q1', '@s0', '@s1', '@s2']) {
-        const stats = await bus.queue(queue);
-        const stored = await bus.browse({ queue, limit: 10_000 });
-        const count = (state: string): number => stored.filter((message) => message.state === state).length;
-        const counted = {
-          ready: count('ready'),
-          leased: count('leased'),
-          delayed: count('delayed'),
-          dead: count('dead'),
-        };
-        const { ready, leased, delayed, dead } = stats as NonNullable<typeof stats>;
-        assert.deepEqual({ ready, leased, delayed, dead }, counted, queue);
-        assert.ok(queue.startsWith('@') || (ready > 0 && dead > 0), 'the case has become too easy');
-      }
+      await checkCounts(bus);
+      const before = await bus.queues();
+      await bus.close();
+      const again = await make(busOptions({ now: clock.now, defaults }));
+      assert.deepEqual(await again.queues(), before);
+      await checkCounts(again);
     },
   },
   {
@@ -250,3 +243,16 @@ export const viewCases: BusCase[] = [
     },
   },
 ];
+
+/** What the counters say is what is there. */
+async function checkCounts(bus: MessageBus): Promise<void> {
+  for (const queue of ['q0', 'q1', '@s0', '@s1', '@s2']) {
+    const stats = await bus.queue(queue);
+    const stored = await bus.browse({ queue, limit: 10_000 });
+    const count = (state: string): number => stored.filter((message) => message.state === state).length;
+    const { ready, leased, delayed, dead } = stats as NonNullable<typeof stats>;
+    const counted = { ready: count('ready'), leased: count('leased'), delayed: count('delayed'), dead: count('dead') };
+    assert.deepEqual({ ready, leased, delayed, dead }, counted, queue);
+    assert.ok(queue.startsWith('@') || (ready > 0 && dead > 0), 'the case has become too easy');
+  }
+}
