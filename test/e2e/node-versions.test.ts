@@ -41,6 +41,7 @@ describe('the package, on another Node', () => {
 
   it.for(VERSIONS)(
     '%i runs the quickstart from an empty folder and ends it',
+    { timeout: 60_000 },
     async (version, { skip }) => {
       if (nodeOf === undefined) return skip();
       const node = nodeOf(version);
@@ -69,7 +70,6 @@ describe('the package, on another Node', () => {
       // The custodian ends last, a moment after the daemon.
       await until(() => processesOf(own).length === 0, { what: `the end of ${processesOf(own).join()}` });
     },
-    60_000,
   );
 });
 
