@@ -17,14 +17,19 @@ import type { ApiDeps } from './deps.ts';
 import { documentationRoutes } from './documentation-routes.ts';
 import { errorBody, errorHandler, notFoundHandler } from './error-reply.ts';
 import { eventRoute } from './event-route.ts';
-import { answerOnce, digest } from './idempotency.ts';
+import { answerOnce } from './idempotency.ts';
+import { onlyJson } from './json-body.ts';
 import { logRoute } from './log-route.ts';
+import { messageRoutes } from './message-routes.ts';
 import { documentRoutes } from './openapi.ts';
+import { queueRoutes } from './queue-routes.ts';
 import { validatorOf } from './request-schema.ts';
 import { healthRoute, metricsRoute } from './probe-routes.ts';
 import { endWaitsEarly, logRequests, requestIdOf } from './request-context.ts';
 import { RouteMethods } from './route-methods.ts';
+import { stateRoutes } from './state-routes.ts';
 import { templateRoutes } from './template-routes.ts';
+import { topicRoutes } from './topic-routes.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 /** How long requests under way may take to answer once the server closes. */
@@ -51,6 +56,10 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
   app.register(eventRoute(deps));
   app.register(logRoute(deps));
   app.register(daemonRoutes(deps));
+  app.register(messageRoutes(deps));
+  app.register(queueRoutes(deps));
+  app.register(topicRoutes(deps));
+  app.register(stateRoutes(deps));
   app.register(templateRoutes(deps));
   app.register(healthRoute(deps));
   app.register(metricsRoute(deps));
@@ -87,7 +96,8 @@ function createApp(log: Logger): FastifyInstance {
     forceCloseConnections: true,
     genReqId: requestIdOf,
     requestIdHeader: false,
-    routerOptions: { maxParamLength: 500 },
+    // A key of 256 characters, each of them encoded.
+    routerOptions: { maxParamLength: 1000 },
     frameworkErrors: (error, request, reply) => {
       request.refusal = null;
       errorHandler(error, request, reply.header('x-request-id', request.id));
@@ -118,26 +128,15 @@ function createApp(log: Logger): FastifyInstance {
 function guard(app: FastifyInstance, { auth, daemon, allowedHosts }: ApiDeps): void {
   app.addHook('onRequest', async (request) => {
     const { host, origin, authorization } = request.headers;
-    const { open, public: isPublic } = request.routeOptions.config;
+    const { open, public: isPublic, untilTheEnd } = request.routeOptions.config;
     if (open !== true) {
       checkHost(host, allowedHosts);
       checkOrigin(origin, host);
       if (isPublic !== true) request.caller = authenticate(authorization, auth);
     }
-    const changes = request.method !== 'GET' && request.method !== 'HEAD' && request.routeOptions.url !== '/shutdown';
+    const changes = request.method !== 'GET' && request.method !== 'HEAD' && untilTheEnd !== true;
     if (changes && daemon.facts().phase === 'shutdown')
       throw new CodedError('SHUTTING_DOWN', 'The daemon is going down');
-  });
-}
-
-/** One content type. An empty body is none, whatever the header says. */
-function onlyJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') return done(null, undefined);
-    request.bodyDigest = digest(body as string);
-    return parse(request, body as string, done);
   });
 }
 

@@ -49,7 +49,7 @@ export function daemonRoutes({ orchestrator, daemon, fleet, temporal }: ApiDeps)
     });
 
     const schema = { querystring: strict({ keep_agents: flag }), body: noBody };
-    app.post('/shutdown', { schema }, async (request, reply) => {
+    app.post('/shutdown', { schema, config: { untilTheEnd: true } }, async (request, reply) => {
       checkAdmin(request, 'shut the daemon down');
       const keepAgents = request.query.keep_agents;
       const agents = await orchestrator.list(callOf(request));

@@ -4,10 +4,11 @@ import type { DaemonFacts } from '../contract/daemon-view.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import type { AgentCaller } from '../service/caller.ts';
+import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { TemplatePlace } from '../service/templates.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
-import type { StreamTimes } from './event-route.ts';
+import type { StreamTimes } from './event-stream.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface ApiDeps {
@@ -38,6 +39,7 @@ export interface ApiDeps {
   answers: AnswerStore;
   metrics: Metrics;
   templates: TemplatePlace;
+  messaging: Pick<Messaging, 'messages' | 'queues' | 'topics' | 'entries' | 'leaseMs'>;
   /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
   parseAgentInput: (body: unknown) => AgentInput;
   log: Logger;
@@ -45,7 +47,7 @@ export interface ApiDeps {
   allowedHosts?: readonly string[];
   /** How many commands an agent bears. @default 10 a second, 50 at once */
   commandLimit?: { perSecond: number; burst: number };
-  /** Of `GET /events`. */
+  /** Of streams of events. */
   streamTimes?: StreamTimes;
 }
 

@@ -21,7 +21,7 @@ const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 /** Nothing is loaded, nothing runs, nobody frames it. */
 export const DOCS_POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
-const METHODS = ['get', 'post', 'delete'] as const;
+const METHODS = ['get', 'post', 'put', 'delete'] as const;
 
 export function docsPage(document: OpenApiDocument): string {
   const { info, tags = [], components } = document;

@@ -6,7 +6,7 @@ const RETRY_AFTER_S = 2;
 
 /** Every refusal has one shape and a code of the table; what is not foreseen is a 500 that tells nothing but its request id. */
 export function errorHandler(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const coded = codedError(error);
+  const coded = codedError(error, request);
   const kind = ERRORS[coded.code];
   if (kind.status === 500) request.log.error({ err: error, request_id: request.id }, 'request failed unexpectedly');
   if (coded.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer');
@@ -39,18 +39,18 @@ export function errorBody(error: CodedError, requestId: string): ErrorBody {
   };
 }
 
-function codedError(error: unknown): CodedError {
+function codedError(error: unknown, request: FastifyRequest): CodedError {
   if (error instanceof CodedError) return error;
   const own = codeOf(error);
   if (own !== undefined) return new CodedError(own, (error as Error).message, {}, error);
   const raised = error as Partial<FastifyError> | null;
-  return new CodedError(...fromFastify(raised), {}, error);
+  return new CodedError(...fromFastify(raised, request.routeOptions.bodyLimit), {}, error);
 }
 
-function fromFastify(raised: Partial<FastifyError> | null): [ErrorCode, string] {
+function fromFastify(raised: Partial<FastifyError> | null, bodyLimit: number | undefined): [ErrorCode, string] {
   switch (raised?.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return ['PAYLOAD_TOO_LARGE', 'The body is larger than 256 KiB'];
+      return ['PAYLOAD_TOO_LARGE', `The body is larger than ${(bodyLimit ?? 0) / 1024} KiB`];
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return ['UNSUPPORTED_MEDIA_TYPE', 'The body must come with Content-Type: application/json'];
     case 'FST_ERR_BAD_URL':

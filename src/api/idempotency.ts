@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CodedError } from '../contract/errors.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 
+export const KEY_HEADER = 'idempotency-key';
 export const KEY_FORM = '1 to 255 visible ASCII characters';
 
 interface Once {
@@ -21,8 +22,12 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set for a request with an `Idempotency-Key` that is carried out. */
     once: Once | null;
-    /** Digest of the body as it came; empty without one. */
+    /** Digest of the body as it came; empty without one, or without such a key. */
     bodyDigest: string;
+  }
+  interface FastifyContextConfig {
+    /** The route knows itself what was sent before under the same key: nothing needs to be kept for it. */
+    ownKeys?: boolean;
   }
 }
 
@@ -35,7 +40,8 @@ export function answerOnce(app: FastifyInstance, store: AnswerStore): void {
   const underWay = new Map<string, Promise<void>>();
 
   app.addHook('preHandler', async (request, reply) => {
-    const key = keyOf(request);
+    if (request.routeOptions.config.ownKeys === true) return;
+    const key = idempotencyKeyOf(request);
     if (key === undefined || request.caller === null || request.is404) return;
     const scope = request.caller.kind === 'admin' ? 'admin' : `agent ${request.caller.agent_id}`;
     const id = digest(scope, key);
@@ -106,8 +112,9 @@ async function note(
   });
 }
 
-function keyOf(request: FastifyRequest): string | undefined {
-  const given = request.headers['idempotency-key'];
+/** @throws CodedError INVALID_REQUEST */
+export function idempotencyKeyOf(request: FastifyRequest): string | undefined {
+  const given = request.headers[KEY_HEADER];
   if (given === undefined || request.method === 'GET' || request.method === 'HEAD') return undefined;
   if (typeof given === 'string' && /^[\x21-\x7e]{1,255}$/.test(given)) return given;
   const seen = JSON.stringify(String(given).slice(0, 60));

@@ -30,6 +30,9 @@ export function documentRoutes(app: FastifyInstance, version: string): void {
       security: [{ token: [] }],
       tags: [
         { name: 'agents', description: 'What runs' },
+        { name: 'messages', description: 'What they say to each other' },
+        { name: 'topics', description: 'What is said to whoever listens' },
+        { name: 'state', description: 'What they keep' },
         { name: 'daemon', description: 'What runs them' },
         { name: 'probes', description: 'For monitoring' },
         { name: 'documentation', description: 'This document' },
@@ -84,7 +87,7 @@ function isNothing(body: unknown): boolean {
 }
 
 function responsesOf(
-  { answers, errors = [] }: Operation,
+  { answers, errors = [], ownKeys }: Operation,
   route: { needsToken: boolean; changes: boolean; open: boolean },
 ): Record<string, unknown> {
   const responses: Record<string, unknown> = {};
@@ -95,7 +98,8 @@ function responsesOf(
   const codes: ErrorCode[] = [...errors];
   if (!route.open) codes.push('INVALID_REQUEST', 'HOST_NOT_ALLOWED', 'ORIGIN_NOT_ALLOWED', 'INTERNAL');
   if (route.needsToken) codes.push('UNAUTHORIZED', 'STALE_INCARNATION');
-  if (route.needsToken && route.changes) codes.push('FORBIDDEN', 'IDEMPOTENCY_KEY_REUSED');
+  if (route.needsToken && route.changes) codes.push('FORBIDDEN');
+  if (route.needsToken && route.changes && ownKeys !== true) codes.push('IDEMPOTENCY_KEY_REUSED');
   for (const [status, all] of groupByStatus([...new Set(codes)])) {
     if (responses[status] !== undefined) continue;
     const description = all.map((code) => `\`${code}\``).join(', ');

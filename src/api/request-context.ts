@@ -17,6 +17,8 @@ declare module 'fastify' {
     open?: boolean;
     /** Needs no token either, but is refused to web pages of others. */
     public?: boolean;
+    /** Changes something, and may do so while the daemon goes down. */
+    untilTheEnd?: boolean;
   }
 }
 
@@ -40,6 +42,8 @@ export function callOf(request: FastifyRequest): Call {
 /** One line a request, with what is needed to follow it. Headers are not logged, so no token is. */
 export function logRequests(app: FastifyInstance, log: Logger): void {
   app.addHook('onResponse', async (request: FastifyRequest, reply: FastifyReply) => {
+    // What comes all the time is told when it is refused.
+    if (request.routeOptions.logLevel === 'warn' && reply.statusCode < 400) return;
     const { agent_id } = (request.params ?? {}) as { agent_id?: string };
     const created = (request.body as { agent_id?: unknown } | null | undefined)?.agent_id;
     log.info(

@@ -71,6 +71,24 @@ export function whole(min: number, max: number) {
     .meta({ type: 'integer', minimum: min, maximum: max });
 }
 
+/** A duration in a query, in milliseconds. `0` needs no unit. */
+export function durationMs(minMs: number, maxMs: number, form: string) {
+  return z
+    .string()
+    .transform((text, context): number => {
+      const ms = readDuration(text);
+      if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+      context.addIssue({ code: 'custom', message: form });
+      return z.NEVER;
+    })
+    .meta({ description: `Expected: ${form}` });
+}
+
+/** How long an answer waits for something to tell. */
+export const longPoll = durationMs(0, 60_000, 'a duration up to 60s')
+  .default(0)
+  .meta({ default: '0s', examples: ['20s'] });
+
 export interface Wait {
   until: 'running' | 'ready' | 'accepted';
   waitMs: number;

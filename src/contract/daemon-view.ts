@@ -35,8 +35,24 @@ export interface DaemonFacts {
     /** Hosts whose daemons take work from the same namespace: there should be none. */
     other_hosts: string[];
   };
+  /** Null until they are open. */
+  plugins: PluginsView | null;
   /** How completely a process tree can be followed here. */
   tree: 'cgroup' | 'best-effort' | 'group-only';
+}
+
+/** What keeps messages, and what keeps agents' state. */
+export interface PluginsView {
+  bus: PluginView;
+  state: PluginView;
+}
+
+interface PluginView {
+  /** As in the configuration. */
+  use: string;
+  /** What has become of an answered write when something fails: a sentence. */
+  durability: string;
+  survives_power_loss: boolean;
 }
 
 /** The answer of `GET /status`. */

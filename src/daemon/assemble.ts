@@ -22,6 +22,9 @@ import type { FailStopRequest } from '../contract/activities.ts';
 import type { Configuration } from './configuration.ts';
 import { Front } from './front.ts';
 import { custodyRecords, hostOrders } from './host-orders.ts';
+import type { MessageStores } from './message-stores.ts';
+import { createMessaging } from './messaging-parts.ts';
+import { Snapshots } from './snapshots.ts';
 import { hostPreparation } from './spawn-preparation.ts';
 import type { Parts } from './parts.ts';
 import { type OpenTemporal } from './temporal.ts';
@@ -50,6 +53,7 @@ export interface Base {
   env: NodeJS.ProcessEnv;
   keys: Keys;
   roster: Roster & AnswerStore & Records & DeliveryNotes;
+  stores: MessageStores;
   configuration: Configuration;
   temporal: OpenTemporal;
   connection: Connection;
@@ -57,18 +61,23 @@ export interface Base {
 }
 
 export async function assemble(base: Base): Promise<Parts> {
-  const { stateDir, log, env, keys, roster, configuration, temporal, connection, native, trouble } = base;
+  const { stateDir, log, env, keys, roster, stores, configuration, temporal, connection, native, trouble } = base;
   const client = new Client({ connection, namespace: temporal.namespace });
   const fleet = await Fleet.open(roster);
   const logs = new FileLogs(stateDir.file('logs'));
   const { definitions, designLayer: templates } = configuration;
   const doorbell = new Doorbell(client, base.ending, () => reconciler.handOverOrders());
+  const snapshots = new Snapshots({ state: stores.state, folder: stateDir.file('snapshots') });
   const host = new Host({
     custody: base.custody,
     doorbell,
     roster,
     logs,
-    ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env }, definitions, fleet),
+    ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env, snapshots }, definitions, fleet),
+    onEnd: (agentId, generation) => {
+      const freed = [messaging.mailboxes.release(agentId, generation), snapshots.remove(agentId, generation)];
+      Promise.all(freed).catch((error: unknown) => trouble(`Cannot free what ${agentId}/${generation} held`, error));
+    },
     onUnheard: (agentId, generation) => reconciler.nudge(agentId, generation),
     onTrouble: trouble,
   });
@@ -94,6 +103,17 @@ export async function assemble(base: Base): Promise<Parts> {
         ? log.info('Temporal is back')
         : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
   });
+  // The custodian knows of a process before anybody has written it down.
+  const live = (agentId: string): number | Promise<number | undefined> => host.liveGeneration(agentId);
+  const messaging = createMessaging({
+    stores,
+    config: configuration.current,
+    roster,
+    fleet,
+    live,
+    orchestrator: () => orchestrator,
+    log,
+  });
   const { namespace } = temporal;
   const otherDaemons = new OtherDaemons({
     connection,
@@ -113,13 +133,24 @@ export async function assemble(base: Base): Promise<Parts> {
     }),
     admit: (input) => definitions.admit(input),
     sign: configuration.sign,
-    // The custodian knows of a process before anybody has written it down, and of its end.
-    liveGeneration: async (agentId) => (await host.custodyOf(agentId)).live?.generation,
+    liveGeneration: live,
+    cleared: (agentId) => messaging.mailboxes.cleared(agentId),
     heartbeat: (agentId, said, generation) => host.heartbeat(agentId, said, generation),
     warn: (message, fields) => log.warn(fields, message),
   });
   const answers = roster;
-  const front = new Front({ orchestrator, keys, fleet, temporal: watch, log, daemon: base.daemon, answers, templates });
+  const daemon = base.daemon;
+  const front = new Front({
+    orchestrator,
+    messaging,
+    keys,
+    fleet,
+    temporal: watch,
+    log,
+    daemon,
+    answers,
+    templates,
+  });
   const workers = await createWorkers({
     connection: native,
     namespace: temporal.namespace,
@@ -147,10 +178,12 @@ export async function assemble(base: Base): Promise<Parts> {
     configuration,
     host,
     waits,
+    snapshots,
     reconciler,
     watch,
     otherDaemons,
     orchestrator,
+    messaging,
     front,
     workers,
   };

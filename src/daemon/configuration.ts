@@ -24,7 +24,7 @@ export interface ConfigurationOptions {
   switchConfig: boolean;
   log: Logger;
   /** Told of each configuration that counts from now on. */
-  onUse: (config: LoadedConfig) => void;
+  onUse: (config: LoadedConfig) => Promise<void>;
 }
 
 /** The configuration that counts, and how it becomes another one while the daemon runs. */
@@ -82,11 +82,11 @@ export class Configuration {
       now: this.definitions,
       read: () => loadConfig(this.config.file, env),
       under: (config) => new Definitions(key, this.settingsOf(config)),
-      use: (config) => {
+      use: async (config) => {
+        await onUse(config);
         this.config = config;
         this.designLayer.use(config.designLayer);
         this.definitions.use(this.settingsOf(config));
-        onUse(config);
       },
       roster,
       changes: this.changes,

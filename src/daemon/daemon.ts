@@ -27,6 +27,8 @@ import { temporalLogging } from './temporal-logging.ts';
 import type { Parts } from './parts.ts';
 import { Phases } from './phases.ts';
 import type { FailStop } from './state-dir.ts';
+import { messagingConfig } from './messaging-parts.ts';
+import { openMessageStores, type MessageStores } from './message-stores.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
@@ -57,6 +59,7 @@ export class Daemon {
   private parts: Parts | undefined;
   private temporal: OpenTemporal | undefined;
   private roster: Roster | undefined;
+  private stores: MessageStores | undefined;
   private settleEnd: (end: DaemonEnd) => void = () => undefined;
   private failStopReason: string | undefined;
   private cleared: FailStop | undefined;
@@ -103,6 +106,7 @@ export class Daemon {
         embedded: embedded !== undefined,
         other_hosts: this.parts?.otherDaemons.hosts ?? [],
       },
+      plugins: this.stores?.facts() ?? null,
       tree: this.tree,
     };
   }
@@ -183,10 +187,11 @@ export class Daemon {
       loadKeys(stateDir.path),
       openSqliteRoster(stateDir.file('roster.db'), { warn }).then((it) => (this.roster = it)),
       openTemporal({ config: wanted, ports, custody, stateDir, log, env, say }).then((it) => (this.temporal = it)),
+      openMessageStores(config, stateDir, log).then((it) => (this.stores = it)),
     ] as const;
     // If one fails, what the others opened must be closed again, or the process never ends.
     await Promise.allSettled(opening);
-    const [keys, roster, temporal] = await Promise.all(opening);
+    const [keys, roster, temporal, stores] = await Promise.all(opening);
     const configuration = this.configurationOf(keys, roster);
     await configuration.check();
     Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
@@ -209,24 +214,28 @@ export class Daemon {
       env,
       keys,
       roster,
+      stores,
       configuration,
       temporal,
       connection,
       native,
     });
 
-    const { front, host, workers, reconciler, watch, otherDaemons } = this.parts;
+    const { front, host, workers, reconciler, watch, otherDaemons, messaging, snapshots } = this.parts;
     onFleet(roster, this.parts.logs);
+    await messaging.open();
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
     this.writeDaemonFile();
     host.startWatching();
     await this.syncHost();
+    await snapshots.sweep((agentId, generation) => host.isLive(agentId, generation));
     await reconciler.handOverOrders();
     await otherDaemons.look();
     // Before a workflow can ask for the next.
     if (clearFailStop) this.cleared = stateDir.clearFailStop();
     for (const worker of Object.values(workers)) worker.start();
     await configuration.apply(new AgentWorkflows(this.parts.client, watch, CALL_MS), say);
+    await messaging.begin();
     reconciler.start();
     watch.start();
     otherDaemons.start();
@@ -243,7 +252,10 @@ export class Daemon {
       sign: (input) => signInput(input, key),
       templateCache: stateDir.file('templates'),
       log,
-      onUse: (used) => void tellSettings(this.custody, used),
+      onUse: async (used) => {
+        await this.parts?.messaging.use(messagingConfig(used));
+        void tellSettings(this.custody, used);
+      },
     });
   }
 
@@ -276,7 +288,8 @@ export class Daemon {
   // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async takeDown(keepAgents: boolean): Promise<void> {
-    const { host, waits, workers, reconciler, watch, front, configuration, otherDaemons } = this.parts ?? {};
+    const { host, waits, workers, reconciler, watch, front, messaging, configuration, otherDaemons } = this.parts ?? {};
+    messaging?.rest();
     // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
     const letGo = Promise.all([reconciler?.stop(), watch?.stop(), otherDaemons?.stop(), host?.stopWatching()]).then(
       () => true,
@@ -291,6 +304,7 @@ export class Daemon {
     waits?.close();
     this.abort.abort();
     await front?.close();
+    await this.closeStores();
     await this.closeConnections({ answers }).catch((error: unknown) =>
       this.trouble('A connection cannot be closed', error),
     );
@@ -309,6 +323,16 @@ export class Daemon {
     await this.custody.insist('shutdown', { waves: [...stopWaves(others, needs), master === null ? [] : [master]] });
     // A workflow task that the workers take with them comes back only after its time-out; better there is none.
     await this.parts?.fleet.untilHandled(ending, SETTLE_MS);
+  }
+
+  /** After the agents, which have had something to say to the end, and whatever listens to them. */
+  private async closeStores(): Promise<void> {
+    try {
+      await this.parts?.messaging.close();
+      await this.stores?.close();
+    } catch (error) {
+      this.trouble('Messages or state cannot be closed', error);
+    }
   }
 
   private async closeConnections({ answers }: { answers: boolean }): Promise<void> {
@@ -337,6 +361,7 @@ export class Daemon {
       const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
       await this.parts?.front.close();
       await Promise.all(Object.values(this.parts?.workers ?? {}).map((worker) => worker.stop()));
+      await this.closeStores();
       await this.closeConnections({ answers: true }).catch((error: unknown) =>
         this.trouble('A connection cannot be closed', error),
       );

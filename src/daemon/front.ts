@@ -3,12 +3,14 @@ import type { Logger } from 'pino';
 import { buildApi, buildHealthApp, buildMetricsApp } from '../api/app.ts';
 import type { DaemonControl } from '../api/deps.ts';
 import { listen, type Listening } from '../api/listen.ts';
+import { measureMessages } from '../api/message-metrics.ts';
 import { createMetrics } from '../api/metrics.ts';
 import type { LoadedConfig } from '../config/config.ts';
 import type { PortName } from '../contract/daemon-view.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
+import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { TemplatePlace } from '../service/templates.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
@@ -17,6 +19,7 @@ import type { Keys } from '../trust/keys.ts';
 
 export interface FrontOptions {
   orchestrator: Orchestrator;
+  messaging: Messaging;
   keys: Keys;
   fleet: Fleet;
   temporal: TemporalLink;
@@ -31,8 +34,9 @@ export class Front {
   private readonly apps: Record<'api' | 'health' | 'metrics', FastifyInstance>;
   private readonly listening: Listening[] = [];
 
-  constructor({ orchestrator, keys, fleet, temporal, log, daemon, answers, templates }: FrontOptions) {
+  constructor({ orchestrator, messaging, keys, fleet, temporal, log, daemon, answers, templates }: FrontOptions) {
     const metrics = createMetrics(fleet);
+    measureMessages(metrics.registry, messaging.counts);
     const auth = {
       adminToken: keys.token,
       tokenFile: keys.tokenFile,
@@ -41,6 +45,7 @@ export class Front {
     this.apps = {
       api: buildApi({
         orchestrator,
+        messaging,
         auth,
         daemon,
         fleet,

@@ -6,10 +6,12 @@ import type { Host } from '../host/host.ts';
 import type { Reconciler } from '../host/reconciler.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster } from '../ports/roster.ts';
+import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { Workers } from '../worker/workers.ts';
 import type { Configuration } from './configuration.ts';
 import type { Front } from './front.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { OtherDaemons } from './other-daemons.ts';
 import type { TemporalWatch } from './temporal-watch.ts';
 
@@ -24,10 +26,12 @@ export interface Parts {
   configuration: Configuration;
   host: Host;
   waits: DependencyWaits;
+  snapshots: Snapshots;
   reconciler: Reconciler;
   watch: TemporalWatch;
   otherDaemons: OtherDaemons;
   orchestrator: Orchestrator;
+  messaging: Messaging;
   front: Front;
   workers: Workers;
 }

@@ -19,7 +19,7 @@ export interface ReloadOptions {
   /** Definitions as they would be made under a configuration. */
   under: (config: LoadedConfig) => Definitions;
   /** From now on this configuration counts. */
-  use: (config: LoadedConfig) => void;
+  use: (config: LoadedConfig) => Promise<void>;
   roster: Roster;
   changes: AgentChanges;
   log: Logger;
@@ -55,7 +55,7 @@ export async function reload(options: ReloadOptions): Promise<ReloadView> {
   if (dryRun) return view;
 
   changes.check('reload the configuration');
-  options.use(config);
+  await options.use(config);
   log.info({ ...view }, 'the configuration has been reloaded');
   await Promise.all(plan.removed.map((row) => changes.remove(row.agent_id)));
   const master = (agentId: string): boolean => agentId === config.master;

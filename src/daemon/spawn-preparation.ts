@@ -10,6 +10,7 @@ import { findUser } from '../host/system-users.ts';
 import { resolveReferences } from '../schema/resolve-references.ts';
 import { issueAgentToken } from '../trust/agent-token.ts';
 import type { Definitions } from './definitions.ts';
+import type { Snapshots } from './snapshots.ts';
 
 /** One file an incarnation, rotated by size. */
 const LOG_FILES = { max_bytes: 10 * 1024 * 1024, keep: 3 };
@@ -18,6 +19,7 @@ export interface PreparationOptions {
   key: Uint8Array;
   apiUrl: () => string;
   env: NodeJS.ProcessEnv;
+  snapshots: Pick<Snapshots, 'write'>;
 }
 
 /** What the host needs to run programs: those of agents, and those that ask whether an agent is well. */
@@ -26,14 +28,18 @@ export function hostPreparation(
   definitions: Pick<Definitions, 'trusted'>,
   fleet: Pick<Fleet, 'get'>,
 ): Pick<HostOptions, 'prepare' | 'execContext'> {
-  const prepare: HostOptions['prepare'] = (request, definition) => prepareSpawn(options, request, definition);
   return {
-    prepare,
+    async prepare(request, definition) {
+      const params = await prepareSpawn(options, request, definition);
+      // Last: what cannot be started anyway leaves no file.
+      const file = await options.snapshots.write(params.agent, params.generation, params.user);
+      return file === undefined ? params : { ...params, env: { ...params.env, OPENSTARRY_SNAPSHOT_FILE: file } };
+    },
     async execContext(agentId, generation) {
       const input = fleet.get(agentId)?.decision.input;
       if (input === undefined) throw new Error(`nothing is known of ${agentId}`);
       const request = { input, generation, template_version: null, reason: '', request_id: null };
-      const { cwd, env } = await prepare(request, await definitions.trusted(input));
+      const { cwd, env } = await prepareSpawn(options, request, await definitions.trusted(input));
       return { cwd, env };
     },
   };
@@ -59,6 +65,7 @@ async function prepareSpawn(
       token,
       task: launch.task,
       requestId: request.request_id,
+      runId: request.input.run?.run_id ?? null,
       ...(user === undefined ? {} : { user }),
     }),
     cwd: launch.cwd,

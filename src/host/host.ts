@@ -29,6 +29,8 @@ export interface HostOptions {
   prepare: (request: RunRequest, definition: Definition) => Promise<SpawnParams>;
   /** Where and with what an agent's own check programs run. */
   execContext: (agentId: string, generation: number) => Promise<ExecContext>;
+  /** An incarnation has ended; what it held is free. */
+  onEnd: (agentId: string, generation: number) => void;
   /** No activity waited for the end of this generation. */
   onUnheard: (agentId: string, generation: number) => Promise<void>;
   onTrouble: (message: string, error: unknown) => void;
@@ -62,6 +64,16 @@ export class Host {
 
   custodyOf(agentId: string): Promise<Custody> {
     return this.options.custody.call('custody', { agent: agentId });
+  }
+
+  /** Of the process that lives. The custodian knows of one before this host has noted it, and is asked only then. */
+  liveGeneration(agentId: string): number | Promise<number | undefined> {
+    return this.watches.generationOf(agentId) ?? this.custodyOf(agentId).then((custody) => custody.live?.generation);
+  }
+
+  /** Whether this very process lives, as far as this host has noted it. */
+  isLive(agentId: string, generation: number): boolean {
+    return this.watches.generationOf(agentId) === generation;
   }
 
   async lookUp(agentId: string): Promise<LookUp> {
@@ -140,6 +152,7 @@ export class Host {
     for (const heard of this.listeners) heard.set(agent, exit.generation);
     this.watches.remove(agent, exit.generation);
     void this.ring(agent, exit);
+    this.options.onEnd(agent, exit.generation);
     const id = key(agent, exit.generation);
     for (const activityId of this.stops.get(id) ?? []) void this.options.doorbell.ringStop(agent, activityId, custody);
     this.stops.delete(id);

@@ -67,6 +67,11 @@ export class Watches {
     return watch?.generation === generation ? watch : undefined;
   }
 
+  /** Of the process that lives; undefined if none does, or it was not noted yet. */
+  generationOf(agentId: string): number | undefined {
+    return this.watches.get(agentId)?.generation;
+  }
+
   /** A process that lives, new or seen again. */
   add(agentId: string, incarnation: Incarnation, known: { checks?: Checks; wasReady?: boolean } = {}): void {
     const before = this.get(agentId, incarnation.generation);

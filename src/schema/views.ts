@@ -229,6 +229,14 @@ const ports = z.partialRecord(
 const tree = z.enum(['cgroup', 'best-effort', 'group-only']);
 const criticalDown = z.array(z.object({ agent_id: z.string(), reason: z.string() }));
 
+const pluginView = z
+  .object({
+    use: z.string(),
+    durability: z.string().meta({ description: 'What becomes of an answered write when something fails' }),
+    survives_power_loss: z.boolean(),
+  })
+  .meta({ id: 'Plugin', description: 'What keeps messages, or state' });
+
 export const daemonView = z
   .object({
     version: z.string(),
@@ -249,6 +257,7 @@ export const daemonView = z
       }),
       reachable: z.boolean(),
     }),
+    plugins: z.object({ bus: pluginView, state: pluginView }).nullable(),
     tree: tree.meta({ description: 'How completely a process tree can be followed here' }),
     uptime_s: count,
     agents: z.object({ total: count, by_state: z.partialRecord(publicState, count) }),

@@ -59,6 +59,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       config_file: null,
       ports: { api: 5050 },
       temporal: { address: '127.0.0.1:7233', namespace: 'default', embedded: true, other_hosts: [] },
+      plugins: null,
       tree: 'best-effort',
     },
   };
@@ -117,6 +118,8 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
     answers: memoryAnswers(),
     metrics: createMetrics(fleet),
     templates: { source: noTemplates, location: '/etc/templates' },
+    // A test about messages brings its own.
+    messaging: {} as ApiDeps['messaging'],
     parseAgentInput: parseAgentRequest,
     log: logInto(lines),
     ...more,

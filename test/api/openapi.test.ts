@@ -1,9 +1,10 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { isErrorCode } from '../../src/contract/errors.ts';
 import { OPERATIONS } from '../../src/api/operations.ts';
 import { errorBody } from '../../src/schema/views.ts';
+import { ADMIN, messagingFixture, text, type MessagingFixture } from '../service/messaging/messaging-fixture.ts';
 import { apiFixture, refusal, type ApiFixture } from './api-fixture.ts';
 import { send } from './client.ts';
 
@@ -24,8 +25,19 @@ interface Operation {
 let api: ApiFixture;
 let routes: string[];
 let document: Document;
+let messages: MessagingFixture;
+beforeAll(async () => {
+  messages = await messagingFixture();
+  const { messaging, agent } = messages;
+  await agent('a');
+  for (const queue of ['q', 'gone']) await messaging.queues.put(ADMIN, queue, {});
+  await messaging.topics.publish(ADMIN, 't.x', { payload: 1 });
+  await messaging.entries.put(ADMIN, { kind: 'shared' }, 'k', [1], {});
+  await messaging.entries.put(ADMIN, { kind: 'agent', agentId: 'a' }, 'k', null, {});
+});
+afterAll(() => messages.end());
 beforeEach(async () => {
-  api = apiFixture();
+  api = apiFixture({ messaging: messages.messaging });
   routes = [];
   api.app.addHook('onRoute', ({ method, url }) => {
     for (const each of [method].flat()) if (each !== 'HEAD') routes.push(`${each} ${url}`);
@@ -174,6 +186,38 @@ describe('answers hold to the document', () => {
     ['POST /agents::restart', '/agents:restart', { all: true }],
     ['POST /agents::pause', '/agents:pause', { all: true }],
     ['POST /agents::resume', '/agents:resume', { all: true }],
+    ...['/agents/:agent_id', '/queues/:queue'].flatMap((place): typeof asked => {
+      const url = place.replace(':agent_id', 'a').replace(':queue', 'q');
+      const message = { type: 'TEXT', payload: 'hello' };
+      return [
+        [`POST ${place}/messages`, `${url}/messages`, { messages: [message, message] }],
+        [`GET ${place}/messages`, `${url}/messages?max=1`],
+        [`GET ${place}/messages/size`, `${url}/messages/size`],
+        [`POST ${place}/messages/:message_id/ack`, `${url}/messages/HELD/ack`, { lease: 'LEASE' }],
+        [`POST ${place}/messages/:message_id/nack`, `${url}/messages/HELD/nack`, { lease: 'LEASE', delay: '1h' }],
+        [`POST ${place}/messages/:message_id/extend`, `${url}/messages/HELD/extend`, { lease: 'LEASE', for: '5m' }],
+      ];
+    }),
+    ['GET /messages', '/messages?limit=2'],
+    ['GET /queues', '/queues'],
+    ['GET /queues/:queue', '/queues/q'],
+    ['PUT /queues/:queue', '/queues/q', { members: ['a'], ttl: 'never' }],
+    ['DELETE /queues/:queue', '/queues/gone'],
+    ['GET /queues/:queue/dead', '/queues/q/dead'],
+    ['POST /queues/:queue/dead/requeue', '/queues/q/dead/requeue'],
+    ['POST /queues/:queue/dead/discard', '/queues/q/dead/discard', { ids: ['x'] }],
+    ['POST /topics/:topic', '/topics/t.x', { payload: { n: 1 }, key: 'k' }],
+    ['GET /topics', '/topics'],
+    ['GET /topics/:pattern/events', '/topics/t.*/events'],
+    ...['/state/shared', '/state/agents/:agent_id'].flatMap((place): typeof asked => {
+      const url = place.replace(':agent_id', 'a');
+      return [
+        [`GET ${place}`, url],
+        [`GET ${place}/:key`, `${url}/k`],
+        [`PUT ${place}/:key`, `${url}/other`, { value: { n: 1 }, ttl: '1h' }],
+        [`DELETE ${place}/:key`, `${url}/other`],
+      ];
+    }),
     ['GET /events', '/events'],
     ['GET /hosts', '/hosts'],
     ['GET /status', '/status'],
@@ -191,17 +235,29 @@ describe('answers hold to the document', () => {
     expect(asked.map(([name]) => name).toSorted()).toEqual(Object.keys(OPERATIONS).toSorted());
   });
 
-  test.for(asked)('%s', async ([name, url, json]) => {
-    const response = await send(api, name.split(' ')[0] ?? '', url, json === undefined ? {} : { json });
+  /** A message that was handed out, for what can be done with one. */
+  async function held(): Promise<{ id: string; lease: string }> {
+    await messages.messaging.messages.send(ADMIN, '@a', [text('held')]);
+    const [message] = await messages.messaging.messages.receive(ADMIN, 'a', { max: 1, waitMs: 0 });
+    if (message === undefined) throw new Error('nothing was handed out');
+    return message;
+  }
+
+  test.for(asked)('%s', async ([name, given, body]) => {
+    const { id, lease } = given.includes('HELD') ? await held() : { id: '', lease: '' };
+    const url = given.replace('HELD', id);
+    const json =
+      body === undefined ? {} : { json: JSON.parse(JSON.stringify(body).replace('LEASE', lease)) as unknown };
+    const response = await send(api, name.split(' ')[0] ?? '', url, json);
     const answer = OPERATIONS[name]?.answers[response.statusCode];
     expect([response.statusCode, answer?.description]).toEqual([response.statusCode, expect.any(String)]);
     const type = String(response.headers['content-type']).split(';')[0] as string;
     const schema = answer?.content[type];
     if (schema === undefined) throw new Error(`${name} answers with ${type}, which is not documented`);
-    const body: unknown = type === 'application/json' ? response.json() : response.body;
+    const answered: unknown = type === 'application/json' ? response.json() : response.body;
     // Nothing more than what is documented, too.
     const exact = schema instanceof z.ZodObject && name !== 'GET /openapi.json' ? schema.strict() : schema;
-    expect(exact.safeParse(body).error).toBeUndefined();
+    expect(exact.safeParse(answered).error).toBeUndefined();
   });
 
   test('refusals', async () => {

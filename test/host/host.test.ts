@@ -26,6 +26,7 @@ function hostOf(answers: Record<string, unknown>, during: (host: Host, method: s
     logs: { tail: async () => [] } as unknown as HostOptions['logs'],
     prepare: async ({ input, generation }) => ({ agent: input.agent_id, generation }) as SpawnParams,
     execContext: () => Promise.reject(new Error('no checks here')),
+    onEnd: () => undefined,
     onUnheard: async () => undefined,
     onTrouble: () => undefined,
   });

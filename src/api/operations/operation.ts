@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../contract/errors.ts';
 
 export interface Operation {
   id: string;
-  tag: 'agents' | 'daemon' | 'probes' | 'documentation';
+  tag: 'agents' | 'messages' | 'topics' | 'state' | 'daemon' | 'probes' | 'documentation';
   summary: string;
   description?: string;
   /** By status. Of several types, the first is what is sent unless the request asks for another. */
@@ -12,6 +12,8 @@ export interface Operation {
   errors?: ErrorCode[];
   /** Where the route checks its body by itself. */
   body?: z.ZodType;
+  /** An `Idempotency-Key` never answers with the answer of before. */
+  ownKeys?: boolean;
 }
 
 /** By method and path, as fastify has them. */

@@ -55,9 +55,7 @@ export class Mailboxes {
 
   /** One life of it has ended: all that it holds is due again. */
   async release(agentId: string, generation: number): Promise<void> {
-    const count = await this.#deps.bus.release(incarnationOf(agentId, generation));
-    if (count > 0)
-      this.#deps.warn('messages of an ended process are due again', { agent_id: agentId, generation, count });
+    await this.#deps.bus.release(incarnationOf(agentId, generation));
   }
 
   /**
@@ -65,9 +63,8 @@ export class Mailboxes {
    *
    * An agent of which nobody knows anything is left alone: a roster that was lost is filled again from the workflows, and
    * no mail may be lost over that.
-   * @param isLive whether this process lives
    */
-  async sweep(isLive: (agentId: string, generation: number) => boolean): Promise<void> {
+  async sweep(): Promise<void> {
     const { bus, scopes, agents, roster } = this.#deps;
     const owners = (await bus.queues()).flatMap(({ name }) => ownerOf(name) ?? []);
     for (const agentId of new Set([...owners, ...(await scopes.all())])) {
@@ -75,10 +72,10 @@ export class Mailboxes {
       if ((await roster.history(agentId, { limit: 1 })).length > 0) await this.clear(agentId);
     }
     for (const consumer of await this.#holders()) {
-      const [, agentId = '', generation] = /^(.+)\/(\d+)$/.exec(consumer) ?? [];
-      if (generation !== undefined && !isLive(agentId, Number(generation))) {
-        await this.release(agentId, Number(generation));
-      }
+      const [, agentId = '', generation = 0] = /^(.+)\/(\d+)$/.exec(consumer) ?? [];
+      const { handled = 0 } = agents.get(agentId)?.decision.snapshot ?? {};
+      // The end of a later one is still to be told, if it has ended.
+      if (Number(generation) <= handled) await this.release(agentId, Number(generation));
     }
   }
 

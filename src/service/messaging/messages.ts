@@ -103,9 +103,13 @@ export class Messages {
     return this.#receive(call, () => (mayReceive() ? [queue] : []), options);
   }
 
-  /** It is dealt with. @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND */
-  async ack(call: Call, ref: LeaseRef): Promise<{ id: string }> {
-    await this.#admit(call);
+  /**
+   * It is dealt with.
+   * @param holder the agent as whose message it is settled; without one, the lease alone is the proof
+   * @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND, FORBIDDEN
+   */
+  async ack(call: Call, holder: string | undefined, ref: LeaseRef): Promise<{ id: string }> {
+    await this.#admitHolder(call, holder);
     await this.#deps.bus.ack(ref);
     this.#deps.counts.acked();
     return { id: ref.id };
@@ -113,17 +117,23 @@ export class Messages {
 
   async nack(
     call: Call,
+    holder: string | undefined,
     ref: LeaseRef,
     options: NackOptions,
   ): Promise<{ id: string; dead: boolean; due_at: string | null }> {
-    await this.#admit(call);
+    await this.#admitHolder(call, holder);
     const result = await this.#deps.bus.nack(ref, options);
     const due_at = result.dead ? null : new Date(result.dueAtMs).toISOString();
     return { id: ref.id, dead: result.dead, due_at };
   }
 
-  async extend(call: Call, ref: LeaseRef, leaseMs: number): Promise<{ id: string; lease_until: string }> {
-    await this.#admit(call);
+  async extend(
+    call: Call,
+    holder: string | undefined,
+    ref: LeaseRef,
+    leaseMs: number,
+  ): Promise<{ id: string; lease_until: string }> {
+    await this.#admitHolder(call, holder);
     const { leaseUntilMs } = await this.#deps.bus.extend(ref, leaseMs);
     return { id: ref.id, lease_until: new Date(leaseUntilMs).toISOString() };
   }
@@ -191,6 +201,11 @@ export class Messages {
     const owner = ownerOf(queue);
     if (owner !== undefined) return checkExists(this.#deps.agents, owner);
     if (!(await this.#deps.membership.has(queue))) throw queueNotFound(queue);
+  }
+
+  async #admitHolder(call: Call, holder: string | undefined): Promise<void> {
+    await this.#admit(call);
+    if (holder !== undefined) checkIsSelf(call, holder, 'settle the messages of');
   }
 
   async #admit(call: Call): Promise<void> {

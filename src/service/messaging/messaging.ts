@@ -103,14 +103,11 @@ export class Messaging {
     return this.queues.open(this.#config.queues);
   }
 
-  /**
-   * Once it is known what lives.
-   * @param isLive whether this process does
-   */
-  async begin(isLive: (agentId: string, generation: number) => boolean): Promise<void> {
+  /** Once agents can be started. */
+  async begin(): Promise<void> {
     await this.counts.begin();
     this.#events.begin();
-    this.mailboxes.sweep(isLive).catch((error: unknown) => {
+    this.mailboxes.sweep().catch((error: unknown) => {
       this.#deps.warn('cannot look for what deleted agents have left', { error: String(error) });
     });
     this.#waker.begin();
@@ -118,9 +115,8 @@ export class Messaging {
 
   /** From now on this configuration counts. */
   async use(config: MessagingConfig): Promise<void> {
-    const before = this.#config;
+    await this.queues.apply(this.#config.queues, config.queues);
     this.#config = config;
-    await this.queues.apply(before.queues, config.queues);
   }
 
   /** Nothing is started any more; all else goes on: agents that are being stopped have something to say. */
