@@ -46,6 +46,8 @@ export interface EntryPointsQuery {
   group: string;
   /** The interpreter: its packages are looked at, and it runs the agents. */
   python: string;
+  /** Packages in this folder are found too, as the interpreter does it. */
+  dir: string;
   env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -55,10 +57,11 @@ export interface EntryPointsQuery {
  * @param invalid makes an error of what it says
  */
 export async function agentsOfEntryPoints(
-  { group, python, env }: EntryPointsQuery,
+  query: EntryPointsQuery,
   invalid: (says: string) => Error,
 ): Promise<FoundAgent[]> {
-  const points = parse(await list(python, group, env, invalid), invalid);
+  const { python } = query;
+  const points = parse(await list(query, invalid), invalid);
   const found = new Map<string, FoundAgent>();
   for (const [name, value, distribution] of points) {
     const location = `the entry point ${name} = ${value}${distribution === '' ? '' : ` of ${distribution}`}`;
@@ -74,14 +77,9 @@ export async function agentsOfEntryPoints(
   return [...found.values()];
 }
 
-function list(
-  python: string,
-  group: string,
-  env: Readonly<Record<string, string | undefined>>,
-  invalid: (says: string) => Error,
-): Promise<string> {
+function list({ python, group, dir, env }: EntryPointsQuery, invalid: (says: string) => Error): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { env: { ...env }, timeout: TIMEOUT_MS, maxBuffer: 4 * 1024 * 1024 };
+    const options = { cwd: dir, env: { ...env }, timeout: TIMEOUT_MS, maxBuffer: 4 * 1024 * 1024 };
     execFile(python, ['-c', LIST, group], options, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const { code, killed } = error as NodeJS.ErrnoException & { killed?: boolean };

@@ -26,7 +26,7 @@ export async function registryOf(
     ...(folder === undefined ? [] : await agentsOfFolder(path.resolve(dir, folder), invalid('path'))),
     ...(group === undefined
       ? []
-      : await agentsOfEntryPoints({ group, python: interpreter, env }, invalid('python_entry_points'))),
+      : await agentsOfEntryPoints({ group, python: interpreter, dir, env }, invalid('python_entry_points'))),
   ];
   const byId = new Map<string, FoundAgent>();
   for (const agent of found) {
