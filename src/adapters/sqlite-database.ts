@@ -28,7 +28,7 @@ export interface OpenOptions {
 }
 
 /** Beyond this a check of the whole file would hold up the start; damage is then found where it is met. */
-const MAX_CHECKED_BYTES = 1024 ** 3;
+const MAX_CHECKED_BYTES = 256 * 1024 ** 2;
 
 /** @throws CodedError STORAGE_FULL, STATE_DIR_UNUSABLE; PLUGIN_FAILED for a file that is unusable and not to be replaced */
 export function openDatabase(kind: DatabaseKind, file: string, options: OpenOptions): Database.Database {

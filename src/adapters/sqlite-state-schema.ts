@@ -20,7 +20,7 @@ export const STATE: DatabaseKind = {
      );
      CREATE UNIQUE INDEX entry_key ON entry (scope, key);
      CREATE INDEX entry_expiry ON entry (expires_ms) WHERE expires_ms IS NOT NULL;
-     -- One number for all versions: it outlives what is deleted.
+     -- The highest version that was ever deleted: a key that comes again goes on above it.
      CREATE TABLE latest (version INTEGER NOT NULL);
      INSERT INTO latest VALUES (0);`,
   ],

@@ -34,7 +34,8 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
   const alive = '(expires_ms IS NULL OR expires_ms > ?)';
   const sql = {
     get: db.prepare(`SELECT ${columns} FROM entry WHERE scope = ? AND key = ?`),
-    next: db.prepare('UPDATE latest SET version = version + 1 RETURNING version'),
+    latest: db.prepare('SELECT version FROM latest'),
+    raise: db.prepare('UPDATE latest SET version = max(version, ?)'),
     put: db.prepare(
       'INSERT INTO entry (scope, key, version, updated_ms, expires_ms, value) VALUES (?, ?, ?, ?, ?, ?) ' +
         'ON CONFLICT (scope, key) DO UPDATE SET version = excluded.version, updated_ms = excluded.updated_ms, ' +
@@ -44,17 +45,20 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
     list: db.prepare(
       `SELECT ${columns} FROM entry WHERE scope = ? AND key >= ? AND key < ? AND ${alive} ORDER BY key LIMIT ?`,
     ),
-    some: db.prepare(`SELECT id, expires_ms FROM entry WHERE scope = ? LIMIT ${STEP}`),
+    some: db.prepare(`SELECT id, version, expires_ms FROM entry WHERE scope = ? LIMIT ${STEP}`),
     old: db.prepare(
-      `DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ${STEP})`,
+      `DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ${STEP}) RETURNING version`,
     ),
   };
 
   const isAlive = ({ expires_ms }: Pick<EntryRow, 'expires_ms'>, nowMs: number): boolean =>
     expires_ms === null || expires_ms > nowMs;
 
+  const stored = (scope: string, key: string): EntryRow | undefined =>
+    sql.get.get(scope, Buffer.from(key)) as EntryRow | undefined;
+
   function find(scope: string, key: string, nowMs: number): EntryRow | undefined {
-    const row = sql.get.get(scope, Buffer.from(key)) as EntryRow | undefined;
+    const row = stored(scope, key);
     return row !== undefined && isAlive(row, nowMs) ? row : undefined;
   }
 
@@ -64,10 +68,16 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
     if (expected !== undefined && expected !== version) throw versionConflict(scope, key, expected, version);
   }
 
+  function raise(deleted: readonly Pick<EntryRow, 'version'>[]): void {
+    if (deleted.length > 0) sql.raise.run(Math.max(...deleted.map(({ version }) => version)));
+  }
+
   function put({ scope, key, body, options, nowMs }: StateOperation & { op: 'put' }): EntryAsText {
     const { expectedVersion, ttlMs } = options;
-    if (expectedVersion !== undefined) expect(scope, key, expectedVersion, find(scope, key, nowMs));
-    const { version } = sql.next.get() as { version: number };
+    const row = stored(scope, key);
+    expect(scope, key, expectedVersion, row !== undefined && isAlive(row, nowMs) ? row : undefined);
+    const before = row ?? (sql.latest.get() as { version: number });
+    const version = before.version + 1;
     const expiresAtMs = ttlMs === undefined ? null : nowMs + ttlMs;
     sql.put.run(scope, Buffer.from(key), version, nowMs, expiresAtMs, body);
     return { key, body, version, updatedAtMs: nowMs, expiresAtMs };
@@ -76,8 +86,10 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
   function remove({ scope, key, expectedVersion, nowMs }: StateOperation & { op: 'delete' }): boolean {
     const row = find(scope, key, nowMs);
     expect(scope, key, expectedVersion, row);
-    if (row !== undefined) sql.remove.run(row.id);
-    return row !== undefined;
+    if (row === undefined) return false;
+    sql.remove.run(row.id);
+    sql.raise.run(row.version);
+    return true;
   }
 
   function list({ scope, request, nowMs }: StateOperation & { op: 'list' }): EntryAsText[] {
@@ -87,8 +99,9 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
   }
 
   function clear(operation: StateOperation & { op: 'clear' }): unknown {
-    const rows = sql.some.all(operation.scope) as Pick<EntryRow, 'id' | 'expires_ms'>[];
+    const rows = sql.some.all(operation.scope) as Pick<EntryRow, 'id' | 'version' | 'expires_ms'>[];
     for (const { id } of rows) sql.remove.run(id);
+    raise(rows);
     const cleared = operation.cleared + rows.filter((row) => isAlive(row, operation.nowMs)).length;
     return rows.length < STEP ? cleared : new Unfinished<StateOperation>({ ...operation, cleared });
   }
@@ -108,8 +121,11 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
           return list(operation);
         case 'clear':
           return clear(operation);
-        case 'expire':
-          return sql.old.run(operation.nowMs).changes < STEP ? undefined : new Unfinished<StateOperation>(operation);
+        case 'expire': {
+          const gone = sql.old.all(operation.nowMs) as Pick<EntryRow, 'version'>[];
+          raise(gone);
+          return gone.length < STEP ? undefined : new Unfinished<StateOperation>(operation);
+        }
       }
     },
     isRead: ({ op }) => op === 'get' || op === 'list',

@@ -20,6 +20,8 @@ describe('the package', () => {
     for (const needed of [
       'dist/custodian.mjs',
       'dist/workflow-bundle.js',
+      'dist/conformance/index.d.ts',
+      'dist/ports/plugin.d.ts',
       'tools/temporal/go.mod',
       'README.md',
       'LICENSE',
