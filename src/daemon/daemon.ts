@@ -1,7 +1,6 @@
 /** The composition root: puts the parts together in the order in which they need each other, and takes them apart again. */
 import { Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
 import type { FailStopRequest } from '../contract/activities.ts';
@@ -10,7 +9,6 @@ import { CodedError } from '../contract/errors.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { CustodyLink } from '../host/custody-link.ts';
 import { connectOrStart } from '../host/custodian-client.ts';
-import { stopWaves } from '../domain/dependencies.ts';
 import { failpoint } from '../host/failpoint.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
@@ -29,15 +27,10 @@ import { Phases } from './phases.ts';
 import type { FailStop } from './state-dir.ts';
 import { messagingConfig } from './messaging-parts.ts';
 import { openMessageStores, type MessageStores } from './message-stores.ts';
+import { takeDown, undoStart, type Standing } from './take-down.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
-/** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
-const SETTLE_MS = 2_000;
-/** How long a shutdown waits for calls to Temporal that are under way. */
-const LET_GO_MS = 1_000;
-/** How long it waits for a worker: longer than those under way are given, see `SHUTDOWN_FORCE_TIME`. */
-const WORKER_END_MS = 7_000;
 /** For one call to Temporal while the configuration is applied. */
 const CALL_MS = 15_000;
 
@@ -141,7 +134,8 @@ export class Daemon {
   private async end(keepAgents: boolean): Promise<void> {
     let trouble: string | undefined;
     try {
-      await this.takeDown(keepAgents);
+      const { master } = this.parts?.configuration.current ?? this.options.config;
+      await takeDown(this.standing, { keepAgents, master, letGo: () => this.abort.abort() });
     } catch (error) {
       this.trouble('The shutdown did not go in order', error);
       trouble = (error as Error).message;
@@ -287,85 +281,15 @@ export class Daemon {
 
   // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private async takeDown(keepAgents: boolean): Promise<void> {
-    const { host, waits, workers, reconciler, watch, front, messaging, configuration, otherDaemons } = this.parts ?? {};
-    messaging?.rest();
-    // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
-    const letGo = Promise.all([reconciler?.stop(), watch?.stop(), otherDaemons?.stop(), host?.stopWatching()]).then(
-      () => true,
-    );
-    const answers = (await atMost(LET_GO_MS, letGo)) === true;
-    // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
-    await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));
-    if (!keepAgents) await this.stopAgents(configuration?.current.master ?? this.options.config.master);
-    await host?.settle(SETTLE_MS);
-    await atMost(WORKER_END_MS, workers?.workflows.stop());
-    host?.close();
-    waits?.close();
-    this.abort.abort();
-    await front?.close();
-    await this.closeStores();
-    await this.closeConnections({ answers }).catch((error: unknown) =>
-      this.trouble('A connection cannot be closed', error),
-    );
-    await this.endCustody(keepAgents);
+  private get standing(): Standing {
+    const { custody, parts, temporal, roster, stores } = this;
+    return { custody, parts, temporal, roster, stores, trouble: (message, error) => this.trouble(message, error) };
   }
 
-  private async stopAgents(master: string | null): Promise<void> {
-    const { entries } = await this.custody.insist('list', {});
-    const ending = entries.flatMap(({ agent, live }) =>
-      live ? [{ agent_id: agent, generation: live.generation }] : [],
-    );
-    const others = ending.map((each) => each.agent_id).filter((agentId) => agentId !== master);
-    const needs = (agentId: string): string[] =>
-      Object.keys(this.parts?.fleet.get(agentId)?.decision.dependencies ?? {});
-    // Dependents first; the master last: it has started the others.
-    await this.custody.insist('shutdown', { waves: [...stopWaves(others, needs), master === null ? [] : [master]] });
-    // A workflow task that the workers take with them comes back only after its time-out; better there is none.
-    await this.parts?.fleet.untilHandled(ending, SETTLE_MS);
-  }
-
-  /** After the agents, which have had something to say to the end, and whatever listens to them. */
-  private async closeStores(): Promise<void> {
-    try {
-      await this.parts?.messaging.close();
-      await this.stores?.close();
-    } catch (error) {
-      this.trouble('Messages or state cannot be closed', error);
-    }
-  }
-
-  private async closeConnections({ answers }: { answers: boolean }): Promise<void> {
-    const { connection, native, fleet } = this.parts ?? {};
-    fleet?.close();
-    // A call that is tried again on a closed connection throws where nobody can catch it.
-    await Promise.all([answers ? connection?.close() : undefined, native?.close(), this.roster?.close()]);
-  }
-
-  private async endCustody(keepAgents: boolean): Promise<void> {
-    if (keepAgents) {
-      await this.temporal?.embedded?.detach();
-      return this.custody.close();
-    }
-    await this.temporal?.embedded?.stop();
-    this.custody.expectEnd();
-    await this.custody.call('end', {});
-    this.custody.close();
-  }
-
-  /** A start that failed leaves what ran before, and nothing else. */
   private async undoStart(): Promise<void> {
     try {
       this.options.stateDir.removeDaemonFile();
-      const { entries } = await this.custody.call('list', {});
-      const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
-      await this.parts?.front.close();
-      await Promise.all(Object.values(this.parts?.workers ?? {}).map((worker) => worker.stop()));
-      await this.closeStores();
-      await this.closeConnections({ answers: true }).catch((error: unknown) =>
-        this.trouble('A connection cannot be closed', error),
-      );
-      await this.endCustody(runsAgents);
+      await undoStart(this.standing);
     } catch (error) {
       this.trouble('The start could not be undone', error);
     }
@@ -387,6 +311,3 @@ export class Daemon {
     this.options.log.warn({ err: error }, message);
   }
 }
-
-const atMost = (ms: number, work: Promise<unknown> | undefined): Promise<unknown> =>
-  Promise.race([work, delay(ms, undefined, { ref: false })]);

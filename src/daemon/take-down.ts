@@ -1,0 +1,122 @@
+/** The daemon taken apart: agents first, then what listens to them, then what keeps and carries everything. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { stopWaves } from '../domain/dependencies.ts';
+import type { CustodyLink } from '../host/custody-link.ts';
+import type { Fleet } from '../host/fleet.ts';
+import type { Roster } from '../ports/roster.ts';
+import type { MessageStores } from './message-stores.ts';
+import type { Parts } from './parts.ts';
+import type { OpenTemporal } from './temporal.ts';
+
+/** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
+const SETTLE_MS = 2_000;
+/** How long a shutdown waits for calls to Temporal that are under way. */
+const LET_GO_MS = 1_000;
+/** How long it waits for a worker: longer than those under way are given, see `SHUTDOWN_FORCE_TIME`. */
+const WORKER_END_MS = 7_000;
+/** How long for what is being published of the agents. */
+const PUBLISH_MS = 2_000;
+
+/** What is there to be taken apart: after a start that failed, not all of it. */
+export interface Standing {
+  custody: CustodyLink;
+  parts: Parts | undefined;
+  temporal: OpenTemporal | undefined;
+  roster: Roster | undefined;
+  stores: MessageStores | undefined;
+  trouble: (message: string, error: unknown) => void;
+}
+
+export interface Farewell {
+  keepAgents: boolean;
+  master: string | null;
+  /** Called when nobody waits for the workflows any more. */
+  letGo: () => void;
+}
+
+export async function takeDown(standing: Standing, { keepAgents, master, letGo }: Farewell): Promise<void> {
+  const { custody, parts } = standing;
+  const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons } = parts ?? {};
+  // A message must not start what is to be stopped.
+  messaging?.rest();
+  // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
+  const stopped = Promise.all([reconciler?.stop(), watch?.stop(), otherDaemons?.stop(), host?.stopWatching()]);
+  const answers =
+    (await atMost(
+      LET_GO_MS,
+      stopped.then(() => true),
+    )) === true;
+  // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
+  await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));
+  if (!keepAgents) await stopAgents(custody, parts?.fleet, master);
+  await host?.settle(SETTLE_MS);
+  await atMost(WORKER_END_MS, workers?.workflows.stop());
+  host?.close();
+  waits?.close();
+  letGo();
+  await front?.close();
+  await closeStores(standing);
+  await closeConnections(standing, { answers });
+  await endCustody(standing, keepAgents);
+}
+
+/** A start that failed leaves what ran before, and nothing else. */
+export async function undoStart(standing: Standing): Promise<void> {
+  const { custody, parts } = standing;
+  const { entries } = await custody.call('list', {});
+  const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
+  await parts?.front.close();
+  await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
+  await closeStores(standing);
+  await closeConnections(standing, { answers: true });
+  await endCustody(standing, runsAgents);
+}
+
+async function stopAgents(custody: CustodyLink, fleet: Fleet | undefined, master: string | null): Promise<void> {
+  const { entries } = await custody.insist('list', {});
+  const ending = entries.flatMap(({ agent, live }) => (live ? [{ agent_id: agent, generation: live.generation }] : []));
+  const others = ending.map((each) => each.agent_id).filter((agentId) => agentId !== master);
+  const needs = (agentId: string): string[] => Object.keys(fleet?.get(agentId)?.decision.dependencies ?? {});
+  // Dependents first; the master last: it has started the others.
+  await custody.insist('shutdown', { waves: [...stopWaves(others, needs), master === null ? [] : [master]] });
+  // A workflow task that the workers take with them comes back only after its time-out; better there is none.
+  await fleet?.untilHandled(ending, SETTLE_MS);
+}
+
+/** After the agents, which have had something to say to the end, and whatever listens to them. */
+async function closeStores({ parts, stores, trouble }: Standing): Promise<void> {
+  try {
+    await atMost(PUBLISH_MS, parts?.messaging.close());
+    await stores?.close();
+  } catch (error) {
+    trouble('Messages or state cannot be closed', error);
+  }
+}
+
+async function closeConnections(
+  { parts, roster, trouble }: Standing,
+  { answers }: { answers: boolean },
+): Promise<void> {
+  const { connection, native, fleet } = parts ?? {};
+  fleet?.close();
+  try {
+    // A call that is tried again on a closed connection throws where nobody can catch it.
+    await Promise.all([answers ? connection?.close() : undefined, native?.close(), roster?.close()]);
+  } catch (error) {
+    trouble('A connection cannot be closed', error);
+  }
+}
+
+async function endCustody({ custody, temporal }: Standing, keepAgents: boolean): Promise<void> {
+  if (keepAgents) {
+    await temporal?.embedded?.detach();
+    return custody.close();
+  }
+  await temporal?.embedded?.stop();
+  custody.expectEnd();
+  await custody.call('end', {});
+  custody.close();
+}
+
+const atMost = (ms: number, work: Promise<unknown> | undefined): Promise<unknown> =>
+  Promise.race([work, delay(ms, undefined, { ref: false })]);
