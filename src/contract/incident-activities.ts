@@ -1,5 +1,5 @@
 import type { DigestEntry, DeferredNotice } from '../domain/incidents/digest.ts';
-import type { EscalationPlan, Proposal, Report } from '../domain/incidents/incident-state.ts';
+import type { EscalationPlan, Proposal } from '../domain/incidents/incident-state.ts';
 import type {
   DaemonAction,
   IncidentKind,
@@ -9,6 +9,7 @@ import type {
 } from '../domain/incidents/incident-words.ts';
 import type { NoticeText } from '../domain/incidents/notice.ts';
 import type { Json } from '../domain/messages/message.ts';
+import type { ReportMessage } from './incident-messages.ts';
 
 /** Polled on the task queue of the workflows, by every daemon. All are idempotent: their ids are given by the workflow. */
 export interface IncidentActivities {
@@ -29,7 +30,7 @@ export interface IncidentActivities {
   /** Tells the digest's incidents what became of their notices. */
   noticesTold(request: { entries: Pick<DigestEntry, 'incidentId' | 'about' | 'deliveryIds'>[] } & Told): Promise<void>;
   /** Carries out what was approved, once. */
-  executeAction(request: { incident_id: string; action: DaemonAction; by: string }): Promise<Executed>;
+  executeAction(request: ExecuteRequest): Promise<Executed>;
   /** `failure` is why the asker cannot be told. */
   tellAsker(request: AskerRequest): Promise<{ failure: string | null }>;
   /** Whether the agent's process has lived long enough. */
@@ -40,7 +41,7 @@ export interface IncidentActivities {
 export const NOTICE_FAILED = 'NOTICE_FAILED';
 
 export type IncidentNews =
-  | { kind: 'report'; incident_id: string; report_id: string; report: Report }
+  | { kind: 'report'; incident_id: string; report: ReportMessage & { report_id: string } }
   /** What it was about is over. */
   | { kind: 'over'; incident_id: string; note: string };
 
@@ -103,6 +104,14 @@ export interface Told {
   channel: string;
   state: 'sent' | 'failed';
   reason: string | null;
+}
+
+export interface ExecuteRequest {
+  incident_id: string;
+  action: DaemonAction;
+  by: string;
+  /** The same in every attempt at this action, and for no other. */
+  once: string;
 }
 
 export interface Executed {

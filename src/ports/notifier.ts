@@ -24,10 +24,14 @@ export interface Notice {
 export class NotifierFailure extends Error {
   /** False if another attempt cannot succeed, such as after a 404: the next channel is taken. */
   readonly retryable: boolean;
+  /** How long the receiver asks to be left in peace, milliseconds. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(message: string, options: { retryable: boolean; cause?: unknown }) {
+  /** @param message stands in logs and in the incident: without secrets, such as the URL of a webhook */
+  constructor(message: string, options: { retryable: boolean; retryAfterMs?: number; cause?: unknown }) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'NotifierFailure';
     this.retryable = options.retryable;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }

@@ -11,7 +11,7 @@
 import { decide, executed, expired } from './decisions.ts';
 import { acknowledge, reopen, resolve } from './endings.ts';
 import { chiefTold, delivery, peopleTold, planned, somebodyIsDue } from './escalation.ts';
-import type { IncidentEvent, IncidentState, IncidentStep } from './incident-state.ts';
+import type { Delivery, IncidentEvent, IncidentState, IncidentStep } from './incident-state.ts';
 import { recoveryChecked, recoveryDue } from './recovery.ts';
 import { open, reportAgain } from './reports.ts';
 import { escalate, noted, stay, andThen } from './steps.ts';
@@ -82,14 +82,17 @@ export function dueAtMs(state: IncidentState): number | null {
  */
 export function restored(before: IncidentState, life: string, nowMs: number): IncidentStep {
   const unknown = 'its workflow was lost meanwhile, so nobody knows what came of it';
+  // A digest that held one back may be lost as well.
+  const isOpen = (each: Delivery): boolean => each.state === 'under_way' || each.state === 'deferred';
   const deliveries = before.deliveries.map((each) =>
-    each.state === 'under_way' ? { ...each, state: 'failed' as const, reason: unknown } : each,
+    isOpen(each) ? { ...each, state: 'failed' as const, reason: unknown } : each,
   );
   const known: IncidentState = { ...before, life, deliveries };
   if (known.status === 'resolved') return stay(known);
   const state = noted(known, 'its workflow was lost, and is made again from its record', nowMs);
   if (state.execution?.state === 'pending') return executed(state, { ok: false, message: unknown }, nowMs);
   const { stage, dueMs, about } = state.escalation;
-  const wasTelling = stage === 'planning' || (stage === 'people' && dueMs === null);
+  const wasTelling =
+    stage === 'planning' || (stage === 'people' && dueMs === null) || before.deliveries.some(isOpen);
   return state.status === 'open' && wasTelling ? escalate(state, about) : stay(state);
 }
