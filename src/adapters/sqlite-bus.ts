@@ -120,9 +120,11 @@ function createAlarm(now: () => number, ring: () => Promise<unknown>) {
   }
 
   function look(): void {
+    const leftMs = dueMs - now(); // a timer may go off a moment before the clock says so
+    if (leftMs > 0) return wait(Math.min(LOOK_EVERY_MS, leftMs));
     wait(LOOK_EVERY_MS);
     // A disk that is full or gone refuses; it is asked again, and told to whoever calls.
-    if (now() >= dueMs) ring().catch(() => undefined);
+    ring().catch(() => undefined);
   }
 
   return {

@@ -11,7 +11,7 @@ import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteBus, type SqliteBusOptions } from '../../src/adapters/sqlite-bus.ts';
 import { openSqliteState } from '../../src/adapters/sqlite-state.ts';
-import { busOptions, drain, messageOf, numbers, take } from '../../src/conformance/fixture.ts';
+import { busOptions, drain, messageOf, numbers, take, watching } from '../../src/conformance/fixture.ts';
 import { messageBusCases } from '../../src/conformance/message-bus.ts';
 import type { MessageBus } from '../../src/ports/message-bus.ts';
 import { conformance } from '../contracts/conformance.ts';
@@ -158,6 +158,21 @@ describe('openSqliteBus on a file', () => {
       await state.close();
     }
   }, 30_000);
+
+  it('tells of the end of a lease when it comes, by the real clock', async () => {
+    const bus = await openBus({ now: Date.now });
+    const { ofQueue } = watching(bus);
+    await bus.send([messageOf()]);
+    const lateMs: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const [delivery] = await take(bus, 1, 'work', { leaseMs: 100 });
+      const told = ofQueue('work');
+      await until(() => ofQueue('work') > told, { what: 'the end of the lease' });
+      lateMs.push(Date.now() - delivery!.leaseUntilMs);
+    }
+    expect(Math.min(...lateMs)).toBeGreaterThanOrEqual(0);
+    expect(lateMs.toSorted((a, b) => a - b)[1]).toBeLessThan(200); // a loaded machine; 5 ms alone
+  });
 
   it('close gives up after its deadline, and says how many calls it gave up', async () => {
     const bus = await openBus();
