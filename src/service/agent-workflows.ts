@@ -10,9 +10,10 @@ import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError, isErrorCode } from '../contract/errors.ts';
 import type { Accepted, CommandArgs } from '../contract/messages.ts';
 import { ORCHESTRATOR_QUEUE, WORKFLOW_TYPE, workflowIdOf, type CommandName } from '../contract/names.ts';
+import { askTemporal, checkReachable } from './temporal-ask.ts';
 import { isUnreachable, type TemporalLink } from './temporal-link.ts';
 
-export type TemporalClient = Pick<Client, 'workflow' | 'withDeadline'>;
+export type TemporalClient = Pick<Client, 'workflow' | 'schedule' | 'withDeadline'>;
 
 /** The server's word for an update that was accepted by a run which then continued as a new one. */
 const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
@@ -90,7 +91,7 @@ export class AgentWorkflows {
 
   /** @throws CodedError TEMPORAL_UNAVAILABLE without a call while Temporal is known to be away */
   checkReachable(what: string): void {
-    if (!this.#link.reachable()) throw unavailable(what);
+    checkReachable(this.#link, what);
   }
 
   #update<Name extends CommandName>(
@@ -105,14 +106,8 @@ export class AgentWorkflows {
     );
   }
 
-  async #ask<T>(what: string, call: () => Promise<T>): Promise<T> {
-    this.checkReachable(what);
-    try {
-      return await this.#client.withDeadline(Date.now() + this.#timeoutMs, call);
-    } catch (error) {
-      if (isUnreachable(error)) throw unavailable(what, error, this.#timeoutMs);
-      throw error;
-    }
+  #ask<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return askTemporal({ client: this.#client, link: this.#link, timeoutMs: this.#timeoutMs }, what, call);
   }
 }
 
@@ -122,14 +117,6 @@ export function agentExists(agentId: string): CodedError {
 
 export function agentNotFound(agentId: string): CodedError {
   return new CodedError('AGENT_NOT_FOUND', `There is no agent ${agentId}`, { agent_id: agentId });
-}
-
-function unavailable(what: string, cause?: unknown, timeoutMs?: number): CodedError {
-  const why =
-    timeoutMs === undefined
-      ? 'Temporal cannot be reached'
-      : `Temporal did not answer within ${timeoutMs} ms; the call may yet take effect`;
-  return new CodedError('TEMPORAL_UNAVAILABLE', `Cannot ${what}: ${why}`, {}, cause);
 }
 
 function refusalOf(error: unknown): ApplicationFailure | undefined {
