@@ -43,6 +43,7 @@ export interface CommandParts {
   lanes: CommandLanes;
   host: HostControl;
   admit: (input: AgentInput) => Definition | Promise<Definition>;
+  sign: (input: AgentInput) => AgentInput;
   isStale: () => boolean;
 }
 
@@ -74,7 +75,7 @@ export async function commandAgent(
 
 /** @returns its revision; null if the custodian has taken the order since Temporal, or the workflow, is not there */
 async function accepted(
-  { roster, workflows, lanes, host, admit }: CommandParts,
+  { roster, workflows, lanes, host, admit, sign }: CommandParts,
   call: Call,
   verb: WaitedVerb,
   row: RosterRow,
@@ -84,7 +85,13 @@ async function accepted(
   const args: CommandArgs['stop'] = { ...(grace === undefined ? {} : { grace }), request_id: call.request_id };
   return lanes.send(agent_id, `${verb} ${grace ?? ''}`, async () => {
     try {
-      return (await workflows.command(agent_id, verb, args, call.once?.id)).revision;
+      const { run: last, restore: _restore, ...input } = row.decision.input;
+      if (last === undefined || !isStart(verb, row)) {
+        return (await workflows.command(agent_id, verb, args, call.once?.id)).revision;
+      }
+      // It was last started for a run, which is over: now it is started as itself.
+      const own = { spec: sign(input), request_id: call.request_id };
+      return (await workflows.command(agent_id, 'start', own, call.once?.id)).revision;
     } catch (error) {
       const code = codeOf(error);
       // A row without a workflow: either it has just been deleted, or its workflow was lost and will be made again.
@@ -94,6 +101,12 @@ async function accepted(
       return null;
     }
   });
+}
+
+function isStart(verb: WaitedVerb, { decision }: RosterRow): boolean {
+  const { kind } = decision.phase;
+  const isAtRest = kind === 'stopped' || kind === 'completed' || kind === 'disabled';
+  return (verb === 'start' || verb === 'restart') && isAtRest;
 }
 
 async function settled(

@@ -15,6 +15,8 @@ export interface CreateOptions {
   wait?: 'running' | 'ready' | 'accepted';
   /** @default 30000 */
   waitMs?: number;
+  /** Whether what the input says of where it comes from counts; else it comes from the API. */
+  keepsOrigin?: boolean;
 }
 
 export interface Created {
@@ -55,7 +57,7 @@ export async function createAgent(
   const existing = await roster.get(agentId);
   if (existing && !isOwn(existing)) throw agentExists(agentId);
   const definition = await parts.admit(given);
-  const input = parts.sign(withOrigin(call, given));
+  const input = parts.sign(options.keepsOrigin ? ownOrigin(call, given) : withOrigin(call, given));
   const waitMs = options.waitMs ?? 30_000;
   const timeoutMs = options.wait === 'accepted' ? Math.min(waitMs, APPEARS_WITHIN_MS) : waitMs;
 
@@ -105,6 +107,14 @@ function withOrigin({ caller, request_id }: Call, given: AgentInput): AgentInput
   const { signature: _signature, restore: _restore, created_by: _creator, ...fields } = given;
   const creator = caller.kind === 'agent' ? { created_by: caller.agent_id } : {};
   return { ...fields, ...creator, origin: 'api', request_id };
+}
+
+/** Of an input that was signed before, and is changed for a run. */
+function ownOrigin(
+  { request_id }: Call,
+  { signature: _signature, restore: _restore, ...fields }: AgentInput,
+): AgentInput {
+  return { origin: 'api', ...fields, request_id };
 }
 
 function isDecided(row: RosterRow, wait: CreateOptions['wait']): boolean {

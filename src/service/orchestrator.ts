@@ -63,11 +63,12 @@ export class Orchestrator {
   constructor(deps: OrchestratorDeps) {
     this.#deps = deps;
     this.#workflows = new AgentWorkflows(deps.client, deps.temporal, deps.temporalTimeoutMs ?? 5000);
-    const { roster, host, admit } = deps;
+    const { roster, host, admit, sign } = deps;
     this.#parts = {
       roster,
       host,
       admit,
+      sign,
       workflows: this.#workflows,
       lanes: this.#lanes,
       isStale: () => this.#isStale(),
