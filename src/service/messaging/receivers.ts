@@ -23,6 +23,9 @@ export class Receivers {
   readonly #bus: MessageBus;
   readonly #waiting = new Map<string, Set<Waiter>>();
   readonly #unwatch: () => void;
+  /** Who is served again, together. */
+  readonly #later = new Set<Waiter>();
+  #turn: NodeJS.Immediate | undefined;
   #order = 0;
 
   constructor(bus: MessageBus) {
@@ -112,14 +115,20 @@ export class Receivers {
   }
 
   #served(waiters: Waiter[]): void {
-    const again: Waiter[] = [];
     for (const waiter of waiters) {
       waiter.busy = false;
       if (waiter.isThrough) waiter.end();
-      else if (waiter.again) again.push(waiter);
+      else if (waiter.again) this.#later.add(waiter);
       waiter.again = false;
     }
-    for (const waiter of again) if (!waiter.busy) this.#serve(this.#rivalsOf(waiter));
+    if (this.#later.size === 0 || this.#turn !== undefined) return;
+    // Those who were asked for at the same time have their answers by then: one alone would take what is for all.
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined;
+      const again = [...this.#later];
+      this.#later.clear();
+      for (const waiter of again) if (!waiter.busy && !waiter.isThrough) this.#serve(this.#rivalsOf(waiter));
+    });
   }
 
   async #take(waiter: Waiter, max = waiter.room): Promise<boolean> {
