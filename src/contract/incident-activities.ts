@@ -128,6 +128,14 @@ export interface AskerRequest {
   message: { key: string; type: 'APPROVAL_DECISION' | 'CONTROL'; payload: Json };
 }
 
+/** What came of a notice that was sent to find out whether a channel works. */
+export interface NoticeTestResult {
+  channel: string;
+  ok: boolean;
+  /** Why not; null if it does. */
+  reason: string | null;
+}
+
 export interface Recovery {
   recovered: boolean;
   /** A sentence. */

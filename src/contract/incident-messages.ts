@@ -55,6 +55,8 @@ export type IncidentVerb = keyof IncidentMessages;
 /** Signals only: what became of a notice that a digest has taken over; and that the record has to be published again. */
 export const DELIVERED_SIGNAL = 'delivered';
 export const REFRESH_SIGNAL = 'refresh';
+/** The record as it was published last, also of an incident that is over. */
+export const RECORD_QUERY = 'record';
 export const DEFER_SIGNAL = 'defer';
 /** The configuration has changed: quiet hours may be others now. */
 export const RECONSIDER_SIGNAL = 'reconsider';

@@ -1,17 +1,25 @@
 import type { Custody } from '../domain/custody.ts';
 import type { AgentInput } from './agent-input.ts';
 
-/** Arguments of the updates and signals of an agent's workflow. Each may carry who asked. */
+/** What every command of an agent may carry. */
+interface Asked {
+  /** Correlation id of who asked. */
+  request_id?: string;
+  /** A command that comes again with the same one takes effect once, also when another run has begun in between. */
+  once_id?: string;
+}
+
+/** Arguments of the updates and signals of an agent's workflow. */
 export interface CommandArgs {
   /** `spec`: from rest, with this definition; it may carry a `run`. */
-  start: { spec?: AgentInput; request_id?: string };
-  stop: { grace?: string; request_id?: string };
-  restart: { request_id?: string };
-  pause: { request_id?: string };
-  resume: { request_id?: string };
-  delete: { grace?: string; request_id?: string };
-  signal: { name: string; request_id?: string };
-  configure: { spec: AgentInput; request_id?: string };
+  start: { spec?: AgentInput } & Asked;
+  stop: { grace?: string } & Asked;
+  restart: Asked;
+  pause: Asked;
+  resume: Asked;
+  delete: { grace?: string } & Asked;
+  signal: { name: string } & Asked;
+  configure: { spec: AgentInput } & Asked;
 }
 
 /** What the signal `notice` carries. */

@@ -68,12 +68,14 @@ export class AgentWorkflows {
     onceId?: string,
   ): Promise<Accepted> {
     const updateId = onceId ?? randomUUID();
+    // By its id an update is known to one run only; by this, to all of a life.
+    const asked = onceId === undefined ? args : { ...args, once_id: onceId };
     try {
-      return await this.#update(agentId, name, args, updateId);
+      return await this.#update(agentId, name, asked, updateId);
     } catch (error) {
       if (refusalOf(error)?.type !== CUT_OFF_BY_NEW_RUN) throw coded(error, agentId);
     }
-    return this.#update(agentId, name, args, updateId).catch((error: unknown) => {
+    return this.#update(agentId, name, asked, updateId).catch((error: unknown) => {
       throw coded(error, agentId);
     });
   }

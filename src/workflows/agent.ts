@@ -65,6 +65,7 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
       const { phase } = life.state;
       if (phase.kind === 'closed') {
         await rests.allTold();
+        await effects.reports.allTold();
         if (phase.outcome.kind === 'failed') {
           throw ApplicationFailure.nonRetryable(phase.outcome.message, phase.outcome.code);
         }

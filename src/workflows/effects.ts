@@ -23,6 +23,7 @@ import {
   waitActivityId,
 } from '../contract/names.ts';
 import type { AgentCommand, AgentEvent, FailStop, StopOrder } from '../domain/agent-state.ts';
+import { IncidentReports } from './incident-reports.ts';
 import type { Life } from './life.ts';
 
 /** As long as the server allows, more or less: a process may live for years. */
@@ -44,6 +45,7 @@ type Hold = Extract<AgentCommand, { kind: 'pause' | 'resume' }>;
 export class Effects {
   private readonly life: Life;
   private readonly agentId: string;
+  readonly reports: IncidentReports;
   private readonly openRuns = new Set<number>();
   private openStop: { generation: number; graceMs: number; attempt: number } | undefined;
   /** The latest pause or resume; they are carried out one after the other, and only the latest matters. */
@@ -57,6 +59,7 @@ export class Effects {
   constructor(life: Life, agentId: string) {
     this.life = life;
     this.agentId = agentId;
+    this.reports = new IncidentReports(life, agentId);
   }
 
   perform(commands: AgentCommand[]): void {
@@ -104,11 +107,11 @@ export class Effects {
       case 'fail-stop':
         return this.detach(() => this.failStop(command));
       case 'notice':
-        return log.warn('notice', { agent_id: this.agentId, summary: command.summary });
+      case 'notice-over':
       case 'open-incident':
       case 'update-incident':
       case 'resolve-incident':
-        return log.warn(command.kind, { agent_id: this.agentId, episode: command.episode, summary: command.summary });
+        return this.reports.take(command);
     }
   }
 

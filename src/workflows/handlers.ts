@@ -14,6 +14,9 @@ import { statusOf } from './status.ts';
 
 const MAX_NOTICE_CHARACTERS = 500;
 const MAX_REQUEST_ID_CHARACTERS = 256;
+const MAX_ONCE_ID = 512;
+/** How many commands that may come again are remembered. */
+const ANSWERED = 20;
 
 /**
  * Sets all handlers, before anything is awaited. A handler checks its argument and enqueues; it never awaits, so
@@ -94,10 +97,17 @@ function checkSpec(life: Life, spec: AgentInput | undefined): asserts spec is Ag
 function command<Name extends CommandName>(life: Life, name: Name, accept: (args: CommandArgs[Name]) => void): void {
   const handle = (args?: CommandArgs[Name]): Accepted => {
     const given = args ?? ({} as CommandArgs[Name]);
+    const { once_id } = given;
+    const known = life.answered?.find((each) => each.once_id === once_id);
+    if (known) return { revision: known.revision };
     accept(given);
     life.accepted += 1;
     life.requestId = requestIdOf(given.request_id);
-    return { revision: life.accepted };
+    const revision = life.accepted;
+    if (typeof once_id === 'string') {
+      life.answered = [...(life.answered ?? []), { once_id: once_id.slice(0, MAX_ONCE_ID), revision }].slice(-ANSWERED);
+    }
+    return { revision };
   };
   setHandler(defineUpdate<Accepted, [CommandArgs[Name]?]>(name), handle);
   setHandler(defineSignal<[CommandArgs[Name]?]>(name), (args) => {

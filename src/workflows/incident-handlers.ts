@@ -3,6 +3,7 @@ import { decisionViewOf, incidentViewOf } from '../contract/incident-record.ts';
 import {
   DELIVERED_SIGNAL,
   readReport,
+  RECORD_QUERY,
   REFRESH_SIGNAL,
   textOf,
   type DecideMessage,
@@ -15,6 +16,7 @@ import type { IncidentView } from '../contract/incident-view.ts';
 import { STATUS_QUERY } from '../contract/names.ts';
 import type { IncidentEvent } from '../domain/incidents/incident-state.ts';
 import type { EntryAnswer, IncidentLife } from './incident-life.ts';
+import { lastRecordOf } from './incident-publisher.ts';
 
 /** Whoever has no name has come through Temporal. */
 const SOMEBODY = 'temporal';
@@ -48,6 +50,7 @@ export function registerIncidentHandlers(life: IncidentLife): void {
     // Nothing is due, most likely; but the loop goes round.
     life.queue.push({ event: { kind: 'time' } });
   });
+  setHandler(defineQuery(RECORD_QUERY), () => lastRecordOf(life));
   setHandler(defineQuery(STATUS_QUERY), () => (life.state === null ? null : incidentViewOf(life.state)));
 }
 

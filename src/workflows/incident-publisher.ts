@@ -1,5 +1,6 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import { incidentDetailsOf, incidentViewOf, type IncidentRecord } from '../contract/incident-record.ts';
+import type { RecordUpdate } from '../contract/record.ts';
 import type { IncidentState } from '../domain/incidents/incident-state.ts';
 import type { IncidentLife } from './incident-life.ts';
 import { records } from './records-sink.ts';
@@ -13,22 +14,30 @@ export class IncidentPublisher {
   }
 
   publish(state: IncidentState): void {
-    const data: IncidentRecord = { ...incidentViewOf(state), restore: state };
-    const seen = JSON.stringify(data);
+    const seen = JSON.stringify(state);
     if (seen === this.life.published) return;
     this.life.published = seen;
     this.life.sequence += 1;
-    records.publish({
-      kind: 'incident',
-      id: this.life.id,
-      agent_id: state.agentId,
-      state: state.status,
-      done: state.status === 'resolved',
-      run_id: workflowInfo().runId,
-      sequence: this.life.sequence,
-      at_ms: Date.now(),
-      data,
-    });
+    records.publish(recordOf(this.life, state));
     setCurrentDetails(incidentDetailsOf(state));
   }
 }
+
+function recordOf({ id, sequence }: IncidentLife, state: IncidentState): RecordUpdate {
+  const data: IncidentRecord = { ...incidentViewOf(state), restore: state };
+  return {
+    kind: 'incident',
+    id,
+    agent_id: state.agentId,
+    state: state.status,
+    done: state.status === 'resolved',
+    run_id: workflowInfo().runId,
+    sequence,
+    at_ms: state.updatedAtMs,
+    data,
+  };
+}
+
+/** For a record that has got lost on its way. */
+export const lastRecordOf = (life: IncidentLife): RecordUpdate | null =>
+  life.state === null ? null : recordOf(life, life.state);

@@ -1,4 +1,5 @@
 import type { AgentInput } from '../contract/agent-input.ts';
+import type { IncidentNews } from '../contract/incident-activities.ts';
 import type { Definition } from '../contract/definition.ts';
 import type { AgentEvent, AgentState } from '../domain/agent-state.ts';
 import type { Transition } from '../contract/decision.ts';
@@ -35,6 +36,11 @@ export interface Life {
   requestId: string | null;
   sequence: number;
   transitions: Transition[];
+  /** What there is to say of incidents and was not told yet, oldest first; and how often something was said. */
+  reports?: IncidentNews[];
+  reported?: number;
+  /** Commands that may come again, the latest, and the revision that each was answered with. */
+  answered?: { once_id: string; revision: number }[];
   /** Search attributes as last written. */
   attributes: Record<string, string>;
 }

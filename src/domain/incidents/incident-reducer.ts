@@ -92,7 +92,6 @@ export function restored(before: IncidentState, life: string, nowMs: number): In
   const state = noted(known, 'its workflow was lost, and is made again from its record', nowMs);
   if (state.execution?.state === 'pending') return executed(state, { ok: false, message: unknown }, nowMs);
   const { stage, dueMs, about } = state.escalation;
-  const wasTelling =
-    stage === 'planning' || (stage === 'people' && dueMs === null) || before.deliveries.some(isOpen);
+  const wasTelling = stage === 'planning' || (stage === 'people' && dueMs === null) || before.deliveries.some(isOpen);
   return state.status === 'open' && wasTelling ? escalate(state, about) : stay(state);
 }

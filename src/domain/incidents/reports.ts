@@ -1,7 +1,7 @@
 /** What is said of an incident: it opens it, counts once more, or makes it worse. */
 import type { IncidentEvent, IncidentState, IncidentStep, Proposal, Report } from './incident-state.ts';
 import { describeAction, isWorse } from './incident-words.ts';
-import { escalate, noted, refuse, stay } from './steps.ts';
+import { escalate, noted, refuse, stay, touched } from './steps.ts';
 import { isPending } from './endings.ts';
 
 type Reported = Extract<IncidentEvent, { kind: 'report' }>;
@@ -45,7 +45,7 @@ export function reportAgain(before: IncidentState, event: Reported, nowMs: numbe
   if (before.status === 'resolved') return openAgain({ ...before, reports }, event, nowMs);
   const problem = proposalProblem(before, report);
   if (problem !== undefined) return refuse(before, 'INVALID_REQUEST', problem);
-  const counted: IncidentState = { ...before, reports, count: before.count + 1, updatedAtMs: nowMs };
+  const counted: IncidentState = { ...touched(before, nowMs), reports, count: before.count + 1 };
   // What somebody is about to decide must not become another thing under his eyes.
   if (isPending(before)) return stay(counted);
   const { value, threshold, tried, needed, details, summary, kind, stableMs } = report;
@@ -68,6 +68,7 @@ function openAgain(before: IncidentState, event: Reported, nowMs: number): Incid
   const state: IncidentState = {
     ...fresh.state,
     count: count + 1,
+    updatedAtMs: Math.max(before.updatedAtMs, nowMs),
     reports,
     deliveries,
     deliveryCount,

@@ -29,8 +29,14 @@ export function andThen(first: IncidentStep, next: (state: IncidentState) => Inc
   return { ...second, commands: [...first.commands, ...second.commands] };
 }
 
+/** Never earlier, also if the clock was set back: by this it is seen which of two records is the later. */
+export const touched = (state: IncidentState, nowMs: number): IncidentState => ({
+  ...state,
+  updatedAtMs: Math.max(state.updatedAtMs, nowMs),
+});
+
 export function noted(state: IncidentState, says: string, nowMs: number): IncidentState {
-  return { ...state, updatedAtMs: nowMs, history: [...state.history, { atMs: nowMs, says }].slice(-MAX_HISTORY) };
+  return { ...touched(state, nowMs), history: [...state.history, { atMs: nowMs, says }].slice(-MAX_HISTORY) };
 }
 
 /** `resolved by kim: done by hand` */
@@ -43,7 +49,7 @@ export function withDelivery(state: IncidentState, row: Delivery): IncidentState
   const deliveries = known
     ? state.deliveries.map((each) => (isSame(each) ? row : each))
     : [...state.deliveries, row].slice(-MAX_DELIVERIES);
-  return { ...state, deliveries, updatedAtMs: row.atMs };
+  return { ...touched(state, row.atMs), deliveries };
 }
 
 function withNewId(state: IncidentState): [state: IncidentState, id: string] {

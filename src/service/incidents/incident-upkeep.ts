@@ -1,0 +1,129 @@
+import type { RecordRow, Records } from '../../ports/records.ts';
+import type { Roster } from '../../ports/roster.ts';
+import { BY_DAEMON } from '../../domain/incidents/steps.ts';
+import type { IncidentWorkflows } from './incident-workflows.ts';
+import { recordOf } from './known-incident.ts';
+
+export interface UpkeepDeps {
+  records: Records;
+  roster: Pick<Roster, 'get' | 'history' | 'subscribe'>;
+  workflows: IncidentWorkflows;
+  warn: (message: string, error: unknown) => void;
+  /** @default 600000 */
+  everyMs?: number;
+}
+
+const EVERY_MS = 10 * 60_000;
+/** As long as Temporal is not there at a start, for example. */
+const AGAIN_MS = 5_000;
+const PAGE = 500;
+/** What has only just changed is not looked at: its news may be on its way. */
+const FRESH_MS = 10_000;
+
+/**
+ * Keeps incidents in line with the world: those of a deleted agent are over, what the records have missed is published again,
+ * and one whose workflow was lost goes on.
+ */
+export class IncidentUpkeep {
+  readonly #deps: UpkeepDeps;
+  #timer: NodeJS.Timeout | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #unsubscribe: () => void = () => undefined;
+  #ended = false;
+
+  constructor(deps: UpkeepDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#deps.roster.subscribe((change) => {
+      if (change.kind !== 'removed') return;
+      this.#resolveOf(change.agent_id).catch((error: unknown) =>
+        // The next sweep finds them.
+        this.#deps.warn(`The incidents of ${change.agent_id}, which is deleted, are not resolved yet`, error),
+      );
+    });
+    this.#plan(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#unsubscribe();
+    await this.#sweeping;
+  }
+
+  #plan(inMs: number): void {
+    if (this.#ended) return;
+    this.#timer = setTimeout(() => {
+      this.#sweeping = this.sweep().then(
+        () => this.#plan(this.#deps.everyMs ?? EVERY_MS),
+        (error: unknown) => {
+          this.#deps.warn('Incidents could not be compared with Temporal; tried again', error);
+          this.#plan(AGAIN_MS);
+        },
+      );
+    }, inMs);
+    this.#timer.unref();
+  }
+
+  /** @throws CodedError TEMPORAL_UNAVAILABLE */
+  async sweep(): Promise<void> {
+    const { records, roster } = this.#deps;
+    for (let before: number | undefined, isLast = false; !isLast && !this.#ended;) {
+      const request = { kind: 'incident', done: false, limit: PAGE } as const;
+      const page = await records.listRecords(before === undefined ? request : { ...request, before });
+      for (const row of page) {
+        if (this.#ended) return;
+        if (Date.now() - row.at_ms < FRESH_MS) continue;
+        await this.#compare(row.id);
+        if (row.agent_id === null || !isOfLife(row) || (await roster.get(row.agent_id)) !== undefined) continue;
+        // One that never was may be the subject of an incident, too.
+        const existed = (await roster.history(row.agent_id, { limit: 1 })).length > 0;
+        if (existed) await this.#over(row.id, row.agent_id);
+      }
+      before = page.at(-1)?.position;
+      isLast = page.length < PAGE;
+    }
+    await this.#findUnrecorded();
+  }
+
+  /** What the record says is open, and what Temporal says of it. */
+  async #compare(incidentId: string): Promise<void> {
+    const { records, workflows } = this.#deps;
+    const standing = await workflows.standing(incidentId);
+    if (standing === 'running') return;
+    if (standing === 'completed') {
+      const last = await workflows.lastRecord(incidentId);
+      if (last !== undefined) await records.publishRecord(last);
+      return;
+    }
+    const record = recordOf(await records.getRecord('incident', incidentId));
+    if (record !== undefined && record.state !== 'resolved') await workflows.restore(incidentId, record.restore);
+  }
+
+  /** Those that run and of which the records know nothing. */
+  async #findUnrecorded(): Promise<void> {
+    const { records, workflows } = this.#deps;
+    for (const id of await workflows.running(PAGE)) {
+      if (this.#ended) return;
+      if ((await records.getRecord('incident', id)) === undefined) await workflows.refresh(id);
+    }
+  }
+
+  async #resolveOf(agentId: string): Promise<void> {
+    const { records } = this.#deps;
+    const open = await records.listRecords({ kind: 'incident', done: false, agent_id: agentId, limit: PAGE });
+    await Promise.all(open.filter(isOfLife).map(({ id }) => this.#over(id, agentId)));
+  }
+
+  async #over(incidentId: string, agentId: string): Promise<void> {
+    await this.#deps.workflows.resolve(incidentId, { by: BY_DAEMON, note: `${agentId} is deleted` });
+  }
+}
+
+/** What a run or a schedule of it has met stands, also where the agent is deleted after each run. */
+function isOfLife(row: RecordRow): boolean {
+  const kind = recordOf(row)?.kind;
+  return kind !== 'run' && kind !== 'schedule';
+}
