@@ -84,8 +84,8 @@ export function addMessageCommands(program: Command): void {
       .action(async (queue: string, ids: string[], _options: unknown, command: Command) => {
         const { json, daemon } = contextOf(command);
         const body = ids.length === 0 ? {} : { ids };
-        const answer = await daemon.json<Record<string, number>>('POST', queuePath(queue, `/dead/${verb}`), { body });
-        print(json, answer, () => `${answer[done]} ${done}`);
+        const answer = await daemon.json<{ count: number }>('POST', queuePath(queue, `/dead/${verb}`), { body });
+        print(json, answer, () => `${answer.count} ${done}`);
       });
     withExamples(own, `messages ${verb} analysis`, `messages ${verb} @w1 01J9ZK7Q4N8R3S5T7V9W1X3Y5Z`);
   }

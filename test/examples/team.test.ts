@@ -57,7 +57,7 @@ describe('examples/team', () => {
   const shared = async <T>(prefix: string): Promise<Map<string, T>> => {
     const { body } = await daemon.call<{ entries: StateEntryView[] }>(
       'GET',
-      `/state/shared?prefix=${prefix}&limit=1000`,
+      `/state/shared?prefix=${prefix}&limit=200`,
     );
     return new Map(body.entries.map(({ key, value }) => [key.slice(prefix.length), value as T]));
   };

@@ -222,7 +222,8 @@ describe('the SDK for Python', () => {
       text: false,
       snapshot: null,
     });
-    expect((await daemon.agent('py'))?.heartbeat).toMatchObject({ progress: 'all but the end', usage: { tokens: 3 } });
+    const { heartbeat } = await daemon.untilAgent('py', (agent) => agent.heartbeat?.progress !== undefined, 'beating');
+    expect(heartbeat).toMatchObject({ progress: 'all but the end', usage: { tokens: 3 } });
     expect(await untilEvents('peer.worked', 1)).toEqual(['anyone']);
     const { body: mail } = await daemon.call<{ messages: StoredMessageView[] }>(
       'GET',

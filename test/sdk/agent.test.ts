@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Reject, Retry, run, type Agent, type Message } from '../../sdk/typescript/src/index.ts';
 import type { StoredMessageView } from '../../src/contract/messaging-views.ts';
+import { choosePorts } from '../../src/daemon/free-port.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
 import { environmentOf, seatOf, sit } from './seats.ts';
@@ -9,7 +10,10 @@ let daemon: TestDaemon;
 const open: Agent[] = [];
 
 beforeAll(async () => {
+  // The environment of an agent names the port: it has to be the same after a death of the daemon.
+  const { api } = await choosePorts({ api: 0 });
   daemon = await TestDaemon.make({
+    ports: { api, health: 0, metrics: 0, temporal: 0, ui: 0 },
     messages: { retry: { initial: '50ms', jitter: 0 } },
     queues: { pool: { members: ['a', 'b'] }, anyone: {} },
     defaults: { stop: { grace: '2s' } },
@@ -30,13 +34,12 @@ async function running(agentId: string, prepare: (agent: Agent) => void, options
   return agent;
 }
 
-const mailOf = async (agentId: string, more = ''): Promise<StoredMessageView[]> =>
-  (await daemon.call<{ messages: StoredMessageView[] }>('GET', `/messages?queue=@${agentId}&limit=100${more}`)).body
-    .messages;
+const stored = async (agentId: string): Promise<StoredMessageView[]> =>
+  (await daemon.call<{ messages: StoredMessageView[] }>('GET', `/messages?queue=@${agentId}&limit=200`)).body.messages;
+const mailOf = async (agentId: string) => (await stored(agentId)).filter(({ state }) => state !== 'dead');
+const deadOf = async (agentId: string) => (await stored(agentId)).filter(({ state }) => state === 'dead');
 const untilEmpty = (agentId: string) =>
-  until(async () => (await mailOf(agentId)).filter(({ state }) => state !== 'dead').length === 0, {
-    what: `an empty mailbox of ${agentId}`,
-  });
+  until(async () => (await mailOf(agentId)).length === 0, { what: `an empty mailbox of ${agentId}` });
 
 describe('messages', () => {
   it('are handled by type and priority, and acknowledged', async () => {
@@ -108,7 +111,7 @@ describe('messages', () => {
     });
     await untilEmpty('b');
     expect(attempts.toSorted()).toEqual(['error 1', 'error 2', 'reject 1', 'retry 1', 'retry 2']);
-    const [dead] = await mailOf('b', '&state=dead');
+    const [dead] = await deadOf('b');
     expect(dead).toMatchObject({
       payload: 'reject',
       death: { cause: 'rejected', reason: expect.stringContaining('not with me') },
@@ -117,9 +120,9 @@ describe('messages', () => {
 
   it('without a handler are refused, and the sender is told', async () => {
     const told: unknown[] = [];
-    const a = await running('a', (agent) => agent.on('CONTROL', ({ payload }) => told.push(payload)));
+    const teller = await running('teller', (agent) => agent.on('CONTROL', ({ payload }) => told.push(payload)));
     await running('b', (b) => b.on('TEXT', () => undefined));
-    await a.send('b', 'PRICE', 1);
+    await teller.send('b', 'PRICE', 1);
     await until(() => told.length === 1, { what: 'the notice' });
     expect(told[0]).toMatchObject({
       event: 'dead_letter',
@@ -253,7 +256,8 @@ describe('an agent', () => {
     await seatOf(daemon, 'beating', { health: { liveness: { heartbeat: '600ms' } } });
     const agent = await running('beating', () => undefined, { heartbeats: true });
     await agent.heartbeat({ progress: '1 of 2', usage: { tokens: 5 } });
-    const at = (await daemon.agent('beating'))?.heartbeat?.at;
+    const first = await daemon.untilAgent('beating', ({ heartbeat }) => heartbeat?.progress !== undefined, 'beating');
+    const at = first.heartbeat?.at;
     const later = await daemon.untilAgent('beating', ({ heartbeat }) => heartbeat?.at !== at, 'beating again');
     expect(later.heartbeat).toMatchObject({ progress: '1 of 2', usage: { tokens: 5 } });
     await until(async () => Date.now() > Date.parse(at!) + 2000, { what: 'three periods' });
@@ -276,7 +280,7 @@ describe('an agent', () => {
       { type: 'TEXT', payload: 'first', priority: 9 },
       { type: 'TEXT', payload: 'left', priority: 1 },
     ]);
-    await until(async () => (await mailOf('b', '&state=leased')).length === 1, { what: 'the first' });
+    await until(async () => (await mailOf('b'))[0]?.state === 'leased', { what: 'the first' });
     const stopped = b.stop();
     release();
     await stopped;

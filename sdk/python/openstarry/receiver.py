@@ -70,6 +70,8 @@ class Receiver:
         while not self._stopping.is_set():
             try:
                 messages = self._receive()
+                if failures > 0:
+                    self._log("receives again")
                 failures = 0
             except Cancelled:
                 return
@@ -89,8 +91,9 @@ class Receiver:
 
     def _receive(self) -> List[Message]:
         query = {"max": 1, "wait": _POLL, "lease": self._lease}
+        # `_run` goes on for ever, and says so.
         found = self._client.json(
-            "GET", self._path, query=query, timeout=_POLL_TIMEOUT, cancel=self._stopping
+            "GET", self._path, query=query, timeout=_POLL_TIMEOUT, retry_for=0, cancel=self._stopping
         )
         return [Message.of(each) for each in found["messages"]]
 

@@ -14,6 +14,7 @@ from .state import StateScope
 _POLL = "20s"
 _POLL_TIMEOUT = 30.0
 _PAGE = 100
+_OPEN_FOR = 120.0
 
 
 @dataclasses.dataclass
@@ -58,7 +59,7 @@ class Subscription:
         kept = None if self._key is None else state.get(self._key)
         first = after if kept is None else kept.value
         #: Of the last event that was looked at.
-        self.cursor: int = self._page("latest", "0s")["next"] if first == "latest" else int(first)
+        self.cursor: int = self._page("latest", "0s", _OPEN_FOR)["next"] if first == "latest" else int(first)
         self._thread = threading.Thread(target=self._read, name="openstarry-" + pattern, daemon=True)
         self._thread.start()
 
@@ -74,7 +75,7 @@ class Subscription:
         failures = 0
         while not self._closing.is_set():
             try:
-                page = self._page(self.cursor, _POLL)
+                page = self._page(self.cursor, _POLL, 0)
                 failures = 0
                 if page["missed"]:
                     self._missed()
@@ -104,10 +105,10 @@ class Subscription:
             self.cursor = event.cursor
         self.cursor = page["next"]
 
-    def _page(self, after: Union[int, str], wait: str) -> Dict[str, Any]:
+    def _page(self, after: Union[int, str], wait: str, retry_for: float) -> Dict[str, Any]:
         query = {"after": after, "max": _PAGE, "wait": wait}
         found: Dict[str, Any] = self._client.json(
-            "GET", self._path, query=query, timeout=_POLL_TIMEOUT, cancel=self._closing
+            "GET", self._path, query=query, timeout=_POLL_TIMEOUT, retry_for=retry_for, cancel=self._closing
         )
         return found
 

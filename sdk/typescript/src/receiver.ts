@@ -64,6 +64,7 @@ export class Receiver {
       }
       try {
         for (const message of await this.receive(concurrency - this.underWay.size)) this.take(message);
+        if (failures > 0) this.options.log('receives again');
         failures = 0;
       } catch (error) {
         if (this.stopping.signal.aborted) return;
@@ -81,6 +82,7 @@ export class Receiver {
     const { messages } = await daemon.json<{ messages: Message[] }>('GET', path, {
       query: { max, wait: POLL, lease },
       timeoutMs: POLL_TIMEOUT_MS,
+      retryForMs: 0, // `run` goes on for ever, and says so
       signal: this.stopping.signal,
     });
     return messages;

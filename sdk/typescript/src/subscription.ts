@@ -6,6 +6,7 @@ import type { StateScope } from './state.ts';
 const POLL = '20s';
 const POLL_TIMEOUT_MS = 30_000;
 const PAGE = 100;
+const OPEN_FOR_MS = 120_000;
 
 export interface TopicEvent<Payload = Json> {
   /** Grows by one with each event of whichever topic. */
@@ -65,7 +66,7 @@ export class Subscription {
     const { after = 'latest', name } = this.options;
     const kept = name === undefined ? undefined : await this.state.get<number>(keyOf(name));
     const first = kept?.value ?? after;
-    this.cursor = first === 'latest' ? (await this.page('latest', '0s')).next : first;
+    this.cursor = first === 'latest' ? (await this.page('latest', '0s', OPEN_FOR_MS)).next : first;
     this.reading = this.read(handler);
   }
 
@@ -78,7 +79,7 @@ export class Subscription {
   private async read(handler: EventHandler): Promise<void> {
     for (let failures = 0; !this.closing.signal.aborted;) {
       try {
-        const page = await this.page(this.cursor, POLL);
+        const page = await this.page(this.cursor, POLL, 0);
         failures = 0;
         if (page.missed) this.missed();
         const before = this.cursor;
@@ -107,10 +108,11 @@ export class Subscription {
     this.cursor = next;
   }
 
-  private page(after: number | 'latest', wait: string): Promise<Page> {
+  private page(after: number | 'latest', wait: string, retryForMs: number): Promise<Page> {
     return this.daemon.json<Page>('GET', this.path, {
       query: { after, max: PAGE, wait },
       timeoutMs: POLL_TIMEOUT_MS,
+      retryForMs,
       signal: this.closing.signal,
     });
   }
