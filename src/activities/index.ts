@@ -6,6 +6,9 @@ import type {
 } from '../contract/activities.ts';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { Definition } from '../contract/definition.ts';
+import type { IncidentActivities } from '../contract/incident-activities.ts';
+import type { RunActivities } from '../contract/run-workflow.ts';
+import type { TickActivities } from '../contract/tick.ts';
 import type { DependencyWaits } from '../host/dependency-waits.ts';
 import type { Host } from '../host/host.ts';
 import { awaitDependencies } from './await-dependencies.ts';
@@ -24,13 +27,19 @@ export interface ActivityDeps {
   define: (input: AgentInput) => Promise<Definition>;
   /** Shuts the daemon down for good, because of this agent. */
   failStop: (request: FailStopRequest) => Promise<void>;
+  service: Partial<ServiceActivities>;
 }
+
+/** What finite things (calls of schedules, runs) ask for: the service carries it out. */
+export type ServiceActivities = TickActivities & RunActivities & IncidentActivities;
 
 /** All activities, by the task queue that they are polled on. */
 export function createActivities(deps: ActivityDeps): {
   admission: AdmissionActivities;
   host: HostActivities;
   control: ControlActivities;
+  /** On the same queue as `admission`. */
+  service: Partial<ServiceActivities>;
 } {
   const { executing } = deps;
   return {
@@ -47,5 +56,13 @@ export function createActivities(deps: ActivityDeps): {
       signalProcess: failingClearly((request) => signalProcess(deps, request)),
       failStop: failingClearly((request) => deps.failStop(request)),
     },
+    service: allClearly(deps.service),
   };
 }
+
+type Activity = (request: never) => Promise<unknown>;
+
+const allClearly = <Activities extends object>(all: Activities): Activities =>
+  Object.fromEntries(
+    Object.entries(all).map(([name, activity]) => [name, failingClearly(activity as Activity)]),
+  ) as Activities;

@@ -4,14 +4,14 @@ import { canonicalJson } from '../trust/canonical-json.ts';
 import type { LoadedConfig } from './config.ts';
 
 /** What the daemon adds to an input on its way: no part of what somebody wrote. */
-const ADDED_BY_US: ReadonlySet<string> = new Set(['signature', 'restore', 'request_id', 'created_by']);
+const ADDED_BY_US: ReadonlySet<string> = new Set(['signature', 'restore', 'request_id', 'created_by', 'run']);
 
 /**
  * The names of the fields in which two descriptions of an agent differ, in order: `command`, or `env.NAME` and
  * `stop.grace` where only a member does. Never a value: it may be a secret.
  */
 export function differingFields(known: AgentInput, given: AgentInput): string[] {
-  return differing({ ...known }, { ...given }, '').filter((name) => !ADDED_BY_US.has(name));
+  return differing({ ...known }, { ...given }, '').filter((name) => !ADDED_BY_US.has(name.split('.')[0] as string));
 }
 
 function differing(known: Record<string, unknown>, given: Record<string, unknown>, prefix: string): string[] {

@@ -1,6 +1,7 @@
 import type { AgentInput, AgentRequest } from '../contract/agent-input.ts';
 import type { ScheduleInput } from '../contract/schedule-view.ts';
 import { nearest } from '../schema/nearest.ts';
+import { inTune } from '../schema/schedule-input.ts';
 import type { ConfigFile } from './config-schema.ts';
 import type { ConfigSource } from './config-source.ts';
 
@@ -31,7 +32,7 @@ export function schedulesOf(
       throw source.invalid(['schedule', agent_id], says);
     }
     const schedule = own ?? short;
-    agents.push(schedule?.mode === 'run' ? { autostart: false, ...agent } : agent);
+    agents.push(schedule === undefined ? agent : inTune(agent, schedule));
     if (schedule === undefined) continue;
     if (schedule.after !== undefined) {
       const isMaster = agent_id === settings.master?.['agent_id'];

@@ -11,6 +11,13 @@ export interface ReloadView {
   unchanged: string[];
   /** Agents of the file that belong to somebody else, and are left alone. */
   skipped: { agent_id: string; reason: string }[];
+  /** Schedules of the file, by their ids. */
+  schedules: {
+    added: string[];
+    changed: ChangedSchedule[];
+    removed: string[];
+    skipped: { schedule_id: string; reason: string }[];
+  };
   /** Settings of the daemon that are others now. */
   settings: ChangedSetting[];
 }
@@ -21,6 +28,12 @@ export interface ChangedAgent {
   fields: string[];
   /** Whether a running process of it is replaced; null if that cannot be known before, as its template is out of reach. */
   restarts: boolean | null;
+}
+
+export interface ChangedSchedule {
+  schedule_id: string;
+  /** What is other now, such as `cron`; `agent`: what its runs are made from. */
+  fields: string[];
 }
 
 export interface ChangedSetting {
@@ -36,6 +49,10 @@ export function describeReload(view: ReloadView): string {
     ...view.changed.map(({ agent_id, fields, restarts }) => `  ~ ${agent_id}: ${fields.join(', ')}${AFTER(restarts)}`),
     ...view.removed.map((agentId) => `  - ${agentId} is deleted`),
     ...view.skipped.map(({ agent_id, reason }) => `  ! ${agent_id} is left alone: ${reason}`),
+    ...view.schedules.added.map((id) => `  + schedule ${id} is new`),
+    ...view.schedules.changed.map(({ schedule_id, fields }) => `  ~ schedule ${schedule_id}: ${fields.join(', ')}`),
+    ...view.schedules.removed.map((id) => `  - schedule ${id} is deleted`),
+    ...view.schedules.skipped.map(({ schedule_id, reason }) => `  ! schedule ${schedule_id} is left alone: ${reason}`),
     ...view.settings.map(({ setting, takes_effect }) => `  * ${setting} takes effect ${takes_effect}`),
   ];
   const unchanged = `${view.unchanged.length} ${view.unchanged.length === 1 ? 'agent' : 'agents'} unchanged`;

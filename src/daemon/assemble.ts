@@ -27,6 +27,7 @@ import { createMessaging } from './messaging-parts.ts';
 import { Snapshots } from './snapshots.ts';
 import { hostPreparation } from './spawn-preparation.ts';
 import type { Parts } from './parts.ts';
+import { createRunParts } from './run-parts.ts';
 import { type OpenTemporal } from './temporal.ts';
 import { describeOtherDaemon, OTHER_DAEMON_WAY_OUT, OtherDaemons } from './other-daemons.ts';
 import { TemporalWatch } from './temporal-watch.ts';
@@ -136,7 +137,25 @@ export async function assemble(base: Base): Promise<Parts> {
     liveGeneration: live,
     cleared: (agentId) => messaging.mailboxes.cleared(agentId),
     heartbeat: (agentId, said, generation) => host.heartbeat(agentId, said, generation),
+    schedules: {
+      checkFree: (agentId) => finite.schedules.checkFree(agentId),
+      createFor: (agent, schedule) => finite.schedules.createFor(agent, schedule),
+      removeOf: (gone) => finite.schedules.removeOf(gone),
+    },
     warn: (message, fields) => log.warn(fields, message),
+  });
+  const finite = createRunParts({
+    client,
+    temporal: watch,
+    roster,
+    bus: stores.bus,
+    logs,
+    configuration,
+    live,
+    orchestrator,
+    cleared: (agentId) => messaging.mailboxes.cleared(agentId),
+    report: async (report) => log.warn({ ...report }, report.summary),
+    log,
   });
   const answers = roster;
   const daemon = base.daemon;
@@ -163,6 +182,7 @@ export async function assemble(base: Base): Promise<Parts> {
       waits,
       define: (input) => definitions.trusted(input),
       failStop: base.failStop,
+      service: finite.activities,
     }),
     roster,
     records: roster,
@@ -184,6 +204,7 @@ export async function assemble(base: Base): Promise<Parts> {
     otherDaemons,
     orchestrator,
     messaging,
+    finite,
     front,
     workers,
   };

@@ -11,6 +11,7 @@ import { applyConfig, takenOverFile } from './apply-config.ts';
 import { Definitions, type DefinitionSettings } from './definitions.ts';
 import { DesignLayer } from './design-layer.ts';
 import { reload } from './reload.ts';
+import type { ScheduleChanges } from './schedule-changes.ts';
 
 export interface ConfigurationOptions {
   config: LoadedConfig;
@@ -35,7 +36,7 @@ export class Configuration {
   readonly designLayer: DesignLayer;
   private readonly options: ConfigurationOptions;
   private config: LoadedConfig;
-  private changes: AgentChanges | undefined;
+  private changes: { agents: AgentChanges; schedules: ScheduleChanges } | undefined;
   /** One reload after the other. */
   private last: Promise<unknown> = Promise.resolve();
 
@@ -58,12 +59,15 @@ export class Configuration {
     await takenOverFile({ config: this.config, roster, switchConfig }, await roster.list());
   }
 
-  /** Brings the agents of the file into being. */
-  async apply(workflows: AgentWorkflows, say: (line: string) => void): Promise<void> {
+  /** Brings the agents of the file, and their schedules, into being. */
+  async apply(workflows: AgentWorkflows, schedules: ScheduleChanges, say: (line: string) => void): Promise<void> {
     const { roster, sign, log, switchConfig } = this.options;
-    const changes = new AgentChanges(workflows, sign);
-    await applyConfig({ config: this.config, switchConfig, roster, changes, log, say });
-    this.changes = changes;
+    const agents = new AgentChanges(workflows, sign);
+    const takenOver = await takenOverFile({ config: this.config, roster, switchConfig }, await roster.list());
+    await applyConfig({ config: this.config, switchConfig, roster, changes: agents, log, say });
+    const plan = await schedules.plan(this.config, this.definitions, takenOver);
+    await schedules.apply(plan, { removes: takenOver !== undefined });
+    this.changes = { agents, schedules };
   }
 
   /** @throws CodedError: then nothing has been changed; see `reload` */
@@ -89,7 +93,8 @@ export class Configuration {
         this.definitions.use(this.settingsOf(config));
       },
       roster,
-      changes: this.changes,
+      changes: this.changes.agents,
+      schedules: this.changes.schedules,
       log,
       dryRun,
     });

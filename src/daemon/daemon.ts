@@ -25,6 +25,7 @@ import { temporalLogging } from './temporal-logging.ts';
 import type { Parts } from './parts.ts';
 import { Phases } from './phases.ts';
 import type { FailStop } from './state-dir.ts';
+import { ScheduleChanges } from './schedule-changes.ts';
 import { messagingConfig } from './messaging-parts.ts';
 import { openMessageStores, type MessageStores } from './message-stores.ts';
 import { takeDown, undoStart, type Standing } from './take-down.ts';
@@ -215,7 +216,7 @@ export class Daemon {
       native,
     });
 
-    const { front, host, workers, reconciler, watch, otherDaemons, messaging, snapshots } = this.parts;
+    const { front, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, finite } = this.parts;
     onFleet(roster, this.parts.logs);
     await messaging.open();
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
@@ -227,12 +228,18 @@ export class Daemon {
     await otherDaemons.look();
     // Before a workflow can ask for the next.
     if (clearFailStop) this.cleared = stateDir.clearFailStop();
+    await finite.answers.start();
     for (const worker of Object.values(workers)) worker.start();
-    await configuration.apply(new AgentWorkflows(this.parts.client, watch, CALL_MS), say);
+    await configuration.apply(
+      new AgentWorkflows(this.parts.client, watch, CALL_MS),
+      new ScheduleChanges({ temporal: finite.temporalSchedules, sign: configuration.sign, log }),
+      say,
+    );
     await messaging.begin();
     reconciler.start();
     watch.start();
     otherDaemons.start();
+    finite.scheduleWatch.start();
   }
 
   private configurationOf({ key }: Keys, roster: Roster): Configuration {

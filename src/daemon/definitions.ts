@@ -35,9 +35,14 @@ export class Definitions {
 
   /** For an input that came through Temporal: it may have been written by anyone who reaches its port. */
   async trusted(given: AgentInput): Promise<Definition> {
+    return this.admit(this.checked(given));
+  }
+
+  /** The same, short of its template: shape and signature. */
+  checked(given: AgentInput): AgentInput {
     const input = parseAgentInput(given);
     this.verify(input);
-    return this.admit(input);
+    return input;
   }
 
   /** For an input whose writer has been authenticated. */

@@ -1,7 +1,9 @@
 /** Messages and state in the daemon: put together with what they need of the others, and what the others need of them. */
 import type { Logger } from 'pino';
+import { RUNS_QUEUE } from '../contract/run-workflow.ts';
 import { declaredTypesOf } from '../config/message-types.ts';
 import type { LoadedConfig } from '../config/config.ts';
+import type { QueueSettings } from '../domain/messages/queue-settings.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { Roster } from '../ports/roster.ts';
 import type { LiveGeneration } from '../service/caller.ts';
@@ -42,6 +44,9 @@ export function createMessaging(options: MessagingPartsOptions): Messaging {
 }
 
 export const messagingConfig = ({ messaging }: LoadedConfig): MessagingConfig => ({
-  queues: messaging.queues,
+  queues: { ...messaging.queues, [RUNS_QUEUE]: { members: [], settings: answersOf(messaging.defaults) } },
   types: declaredTypesOf(messaging.types),
 });
+
+/** Answers to the tasks of runs wait for as long as Temporal is away. */
+const answersOf = (defaults: QueueSettings): QueueSettings => ({ ...defaults, maxAttempts: 1_000_000, ttlMs: null });

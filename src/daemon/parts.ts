@@ -11,6 +11,7 @@ import type { Orchestrator } from '../service/orchestrator.ts';
 import type { Workers } from '../worker/workers.ts';
 import type { Configuration } from './configuration.ts';
 import type { Front } from './front.ts';
+import type { RunParts } from './run-parts.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { OtherDaemons } from './other-daemons.ts';
 import type { TemporalWatch } from './temporal-watch.ts';
@@ -32,6 +33,7 @@ export interface Parts {
   otherDaemons: OtherDaemons;
   orchestrator: Orchestrator;
   messaging: Messaging;
+  finite: RunParts;
   front: Front;
   workers: Workers;
 }

@@ -9,6 +9,7 @@ import type { Roster, RosterRow } from '../ports/roster.ts';
 import type { AgentChanges } from './agent-changes.ts';
 import { planConfig, type ConfigPlan } from './config-plan.ts';
 import type { Definitions } from './definitions.ts';
+import type { ScheduleChanges } from './schedule-changes.ts';
 
 export interface ReloadOptions {
   current: LoadedConfig;
@@ -22,6 +23,7 @@ export interface ReloadOptions {
   use: (config: LoadedConfig) => Promise<void>;
   roster: Roster;
   changes: AgentChanges;
+  schedules: ScheduleChanges;
   log: Logger;
   dryRun: boolean;
 }
@@ -41,6 +43,7 @@ export async function reload(options: ReloadOptions): Promise<ReloadView> {
   const settings = differingSettings(options.current, config);
   const { admitted, changed } = await preview(options, definitions, plan);
   const followers = await followersOf(options.now, definitions, settings, othersThan(plan, rows));
+  const schedules = await options.schedules.plan(config, definitions);
   const isFollower = new Set(followers.map(({ agent_id }) => agent_id));
   const view: ReloadView = {
     dry_run: dryRun,
@@ -50,6 +53,12 @@ export async function reload(options: ReloadOptions): Promise<ReloadView> {
     removed: plan.removed.map((row) => row.agent_id),
     unchanged: plan.unchanged.map((row) => row.agent_id).filter((agentId) => !isFollower.has(agentId)),
     skipped: plan.skipped,
+    schedules: {
+      added: schedules.added.map(({ schedule }) => schedule.schedule_id),
+      changed: schedules.changed.map(({ schedule_id, fields }) => ({ schedule_id, fields })),
+      removed: schedules.removed,
+      skipped: schedules.skipped,
+    },
     settings,
   };
   if (dryRun) return view;
@@ -67,6 +76,7 @@ export async function reload(options: ReloadOptions): Promise<ReloadView> {
       ...rows.filter((row) => isFollower.has(row.agent_id) && wanted(row.agent_id)).map((row) => changes.readmit(row)),
     ]);
   }
+  await options.schedules.apply(schedules, { removes: true });
   return view;
 }
 

@@ -36,11 +36,17 @@ export interface Farewell {
 
 export async function takeDown(standing: Standing, { keepAgents, master, letGo }: Farewell): Promise<void> {
   const { custody, parts } = standing;
-  const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons } = parts ?? {};
+  const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons, finite } = parts ?? {};
   // A message must not start what is to be stopped.
   messaging?.rest();
   // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
-  const stopped = Promise.all([reconciler?.stop(), watch?.stop(), otherDaemons?.stop(), host?.stopWatching()]);
+  const stopped = Promise.all([
+    reconciler?.stop(),
+    watch?.stop(),
+    otherDaemons?.stop(),
+    finite?.scheduleWatch.stop(),
+    host?.stopWatching(),
+  ]);
   const answers =
     (await atMost(
       LET_GO_MS,
@@ -51,6 +57,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, letGo }
   if (!keepAgents) await stopAgents(custody, parts?.fleet, master);
   await host?.settle(SETTLE_MS);
   await atMost(WORKER_END_MS, workers?.workflows.stop());
+  await atMost(LET_GO_MS, finite?.answers.stop());
   host?.close();
   waits?.close();
   letGo();
@@ -67,6 +74,7 @@ export async function undoStart(standing: Standing): Promise<void> {
   const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
   await parts?.front.close();
   await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
+  await Promise.all([parts?.finite.answers.stop(), parts?.finite.scheduleWatch.stop()]);
   await closeStores(standing);
   await closeConnections(standing, { answers: true });
   await endCustody(standing, runsAgents);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import { OVERLAPS, type AgentSchedule, type ScheduleInput } from '../contract/schedule-view.ts';
 import { parseDurationMs } from '../domain/duration.ts';
@@ -112,4 +113,10 @@ function withAgentId(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || !Object.hasOwn(value, 'agentId')) return value;
   const { agentId: id, ...rest } = value as Record<string, unknown>;
   return { agent_id: id, ...rest };
+}
+
+/** An agent that is run by its schedule does not run before, unless it says so; and the schedule's task is its own. */
+export function inTune(agent: AgentInput, { mode, task: ofTheSchedule }: AgentSchedule): AgentInput {
+  if (mode !== 'run') return agent;
+  return { autostart: false, ...(ofTheSchedule === undefined ? {} : { task: ofTheSchedule }), ...agent };
 }

@@ -308,6 +308,12 @@ export const reloadView = z
     removed: z.array(z.string()),
     unchanged: z.array(z.string()),
     skipped: z.array(z.object({ agent_id: z.string(), reason: z.string() })),
+    schedules: z.object({
+      added: z.array(z.string()),
+      changed: z.array(z.object({ schedule_id: z.string(), fields: z.array(z.string()) })),
+      removed: z.array(z.string()),
+      skipped: z.array(z.object({ schedule_id: z.string(), reason: z.string() })),
+    }),
     settings: z.array(z.object({ setting: z.string(), takes_effect: z.enum(['now', 'at the next start']) })),
   })
   .meta({ id: 'Reload' }) satisfies z.ZodType<ReloadView>;

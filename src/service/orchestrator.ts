@@ -1,4 +1,4 @@
-import type { AgentInput } from '../contract/agent-input.ts';
+import type { AgentInput, AgentRequest } from '../contract/agent-input.ts';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { Definition } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
@@ -17,6 +17,7 @@ import { fleetEvents, type FleetEvent, type FollowOptions } from './fleet-events
 import { takeHeartbeat, type HeartbeatAnswer, type HeartbeatSink } from './heartbeat.ts';
 import type { HostControl } from './host-control.ts';
 import { matches, type ListFilter } from './list.ts';
+import { createWithSchedule, type AgentSchedules } from './scheduled-creation.ts';
 import type { TemporalLink } from './temporal-link.ts';
 import type { WaitedVerb } from './settlement.ts';
 import { viewOf } from './view.ts';
@@ -34,6 +35,8 @@ export interface OrchestratorDeps {
   sign: (input: AgentInput) => AgentInput;
   liveGeneration: LiveGeneration;
   heartbeat: HeartbeatSink;
+  /** Those that come and go with their agents. */
+  schedules?: AgentSchedules;
   /** Waits until nothing is left of a deleted agent: its mailbox, its state. @returns false if that takes too long */
   cleared?: (agentId: string) => Promise<boolean>;
   /** Something went wrong after the answer was given. */
@@ -75,12 +78,18 @@ export class Orchestrator {
     };
   }
 
-  /** Creates an agent; see `createAgent`. */
-  async create(call: Call, input: AgentInput, options: CreateOptions = {}): Promise<Created> {
+  /** For commands that nobody has asked for by a call of their own, such as those of runs. */
+  get parts(): CommandParts {
+    return this.#parts;
+  }
+
+  /** Creates an agent, and its schedule if it has one; see `createAgent`. */
+  async create(call: Call, request: AgentRequest, options: CreateOptions = {}): Promise<Created> {
     await this.#admitCaller(call);
-    if (!(await this.#cleared(input.agent_id))) throw notCleared(input.agent_id);
-    const { roster, admit, sign } = this.#deps;
-    return createAgent({ roster, admit, sign, workflows: this.#workflows }, call, input, options);
+    if (!(await this.#cleared(request.agent_id))) throw notCleared(request.agent_id);
+    const { schedules } = this.#deps;
+    if (schedules === undefined) return createAgent(this.#parts, call, request, options);
+    return createWithSchedule(this.#parts, schedules, call, request, options);
   }
 
   async list(call: Call, filter: ListFilter = {}): Promise<AgentView[]> {
@@ -150,6 +159,7 @@ export class Orchestrator {
       return { agent_id: agentId, revision: null, settled: true, agent: null };
     }
     const result = await commandAgent(this.#parts, call, 'delete', agentId, options);
+    if (result.revision !== null) await this.#removeSchedules(agentId);
     if (options.purge) await this.#purgeAfter(result);
     if (result.agent !== null || (await this.#cleared(agentId))) return result;
     return { ...result, settled: false, note: 'its mailbox and state are still being cleared' };
@@ -248,6 +258,15 @@ export class Orchestrator {
     const { roster } = this.#deps;
     if (await roster.get(agentId)) return false;
     return (await roster.history(agentId, { limit: 1 })).length > 0;
+  }
+
+  async #removeSchedules(agentId: string): Promise<void> {
+    try {
+      await this.#deps.schedules?.removeOf(new Map([[agentId, { atMs: Date.now(), isForGood: true }]]));
+    } catch (error) {
+      // Whoever watches over the schedules does it when the agent is gone.
+      this.#deps.warn?.('cannot delete the schedules of an agent yet', { agent_id: agentId, error: String(error) });
+    }
   }
 
   async #purgeAfter(result: CommandResult): Promise<void> {

@@ -1,6 +1,6 @@
 import type { NativeConnection } from '@temporalio/worker';
 import { Worker, type WorkerOptions } from '@temporalio/worker';
-import type { createActivities } from '../activities/index.ts';
+import type { createActivities, ServiceActivities } from '../activities/index.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, workerIdentityOf } from '../contract/names.ts';
 import type { Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
@@ -14,7 +14,7 @@ export interface WorkersOptions {
   hostId: string;
   /** File made by the build, from exactly this version of the SDK. */
   workflowBundlePath: string;
-  activities: ReturnType<typeof createActivities>;
+  activities: Omit<ReturnType<typeof createActivities>, 'service'> & { service?: Partial<ServiceActivities> };
   roster: Roster;
   records: Records;
   onTrouble: (message: string, error: unknown) => void;
@@ -57,7 +57,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
     keep({
       taskQueue: ORCHESTRATOR_QUEUE,
       workflowBundle: { codePath: options.workflowBundlePath },
-      activities: { ...activities.admission },
+      activities: { ...activities.admission, ...activities.service },
       sinks: {
         ...rosterSinks(options.roster, options.onTrouble),
         ...recordSinks(options.records, options.onTrouble),

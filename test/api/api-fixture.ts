@@ -110,6 +110,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
         removed: [],
         unchanged: [],
         skipped: [],
+        schedules: { added: [], changed: [], removed: [], skipped: [] },
         settings: [],
       }),
     },
