@@ -33,6 +33,18 @@ export class AgentEvents {
     this.#deps = deps;
   }
 
+  /** From here on nothing is left out, before any agent is started. What runs already was said by an earlier daemon. */
+  async open(): Promise<void> {
+    const { roster, view } = this.#deps;
+    if ((await roster.getFact(CURSOR_FACT)) === undefined) {
+      await roster.setFact(CURSOR_FACT, String(await roster.latestTransition()));
+    }
+    for (const row of await roster.list()) {
+      const agent = view(row);
+      if (isProcessState(agent)) this.#said.set(agent.agent_id, saidOf(agent));
+    }
+  }
+
   begin(): void {
     this.#running = this.#run();
   }
@@ -44,11 +56,6 @@ export class AgentEvents {
 
   async #run(): Promise<void> {
     const { signal } = this.#ending;
-    // What runs already was said by an earlier daemon.
-    for (const row of await this.#deps.roster.list().catch(() => [])) {
-      const agent = this.#deps.view(row);
-      if (isProcessState(agent)) this.#said.set(agent.agent_id, saidOf(agent));
-    }
     while (!signal.aborted) {
       try {
         await this.#follow();
@@ -61,9 +68,7 @@ export class AgentEvents {
 
   async #follow(): Promise<void> {
     const { roster, view } = this.#deps;
-    const known = await roster.getFact(CURSOR_FACT);
-    const after = known === undefined ? await roster.latestTransition() : Number(known);
-    if (known === undefined) await roster.setFact(CURSOR_FACT, String(after));
+    const after = Number((await roster.getFact(CURSOR_FACT)) ?? 0);
     for await (const event of fleetEvents(roster, view, { after }, this.#ending.signal)) {
       switch (event.kind) {
         case 'transition':

@@ -99,8 +99,8 @@ export class Messaging {
   }
 
   /** Before anybody is served. */
-  open(): Promise<void> {
-    return this.queues.open(this.#config.queues);
+  async open(): Promise<void> {
+    await Promise.all([this.queues.open(this.#config.queues), this.#events.open()]);
   }
 
   /** Once agents can be started. */
