@@ -136,7 +136,8 @@ export class Daemon {
     let trouble: string | undefined;
     try {
       const { master } = this.parts?.configuration.current ?? this.options.config;
-      await takeDown(this.standing, { keepAgents, master, letGo: () => this.abort.abort() });
+      const { say } = this.options;
+      await takeDown(this.standing, { keepAgents, master, say, letGo: () => this.abort.abort() });
     } catch (error) {
       this.trouble('The shutdown did not go in order', error);
       trouble = (error as Error).message;

@@ -61,7 +61,7 @@ export class Story {
 }
 
 export function banner(facts: DaemonFacts, stateDir: StateDir): string {
-  const { ports, temporal } = facts;
+  const { plugins, ports, temporal } = facts;
   const api = `http://127.0.0.1:${ports.api}`;
   return [
     '',
@@ -70,6 +70,7 @@ export function banner(facts: DaemonFacts, stateDir: StateDir): string {
     ports.ui === undefined
       ? `  Temporal     ${temporal.address}, namespace ${temporal.namespace}`
       : `  Temporal UI  http://127.0.0.1:${ports.ui}   (server ${temporal.address})`,
+    ...(plugins === null ? [] : [`  Queue        ${plugins.bus.use}: ${plugins.bus.durability}`]),
     `  Config       ${facts.config_file}`,
     `  State        ${stateDir.path}`,
     '',

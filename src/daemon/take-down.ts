@@ -30,11 +30,13 @@ export interface Standing {
 export interface Farewell {
   keepAgents: boolean;
   master: string | null;
+  /** For people: how far it is. */
+  say: (line: string) => void;
   /** Called when nobody waits for the workflows any more. */
   letGo: () => void;
 }
 
-export async function takeDown(standing: Standing, { keepAgents, master, letGo }: Farewell): Promise<void> {
+export async function takeDown(standing: Standing, { keepAgents, master, say, letGo }: Farewell): Promise<void> {
   const { custody, parts } = standing;
   const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons, finite } = parts ?? {};
   // A message must not start what is to be stopped.
@@ -54,7 +56,10 @@ export async function takeDown(standing: Standing, { keepAgents, master, letGo }
     )) === true;
   // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
   await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));
-  if (!keepAgents) await stopAgents(custody, parts?.fleet, master);
+  if (!keepAgents) {
+    await stopAgents(custody, parts?.fleet, master);
+    say('The agents are stopped.');
+  }
   await host?.settle(SETTLE_MS);
   await atMost(WORKER_END_MS, workers?.workflows.stop());
   await atMost(LET_GO_MS, finite?.answers.stop());
@@ -63,6 +68,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, letGo }
   letGo();
   await front?.close();
   await closeStores(standing);
+  if (standing.stores) say('The queue is closed.');
   await closeConnections(standing, { answers });
   await endCustody(standing, keepAgents);
 }

@@ -50,7 +50,8 @@ class Agent:
         Raises DaemonError INVALID_REQUEST naming the variable that is missing."""
         self._env = environment() if env is None else env
         self.id: str = variable(self._env, "OPENSTARRY_AGENT_ID")
-        self._client = Client.of(self._env)
+        self._log = log or self._to_stderr
+        self._client = Client.of(self._env, self._log)
         #: What belongs to this agent.
         self.state = StateScope(self._client, "/state/agents/" + segment(self.id))
         #: What all agents share.
@@ -58,7 +59,6 @@ class Agent:
         #: Set when the agent is to stop: for own loops, `while not agent.stopping.wait(2): …`.
         self.stopping = threading.Event()
         self._grace = grace
-        self._log = log or self._to_stderr
         self._answers = Answers(self._client, self.id)
         self._beats = Heartbeats(self._client, self.id)
         self._wants_beats = heartbeats

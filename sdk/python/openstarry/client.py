@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import urllib.parse
-from typing import Any, Dict, Mapping, Optional, Set
+from typing import Any, Callable, Dict, Mapping, Optional, Set
 
 from .errors import Cancelled, DaemonError, HttpFailure
 
@@ -19,6 +19,8 @@ _MAX_PAUSE = 5.0
 _TIMEOUT = 30.0
 #: Seconds. The daemon may be restarting: agents outlive it.
 _RETRY_FOR = 120.0
+#: Short trouble is not worth a word.
+_TELL_AT_ATTEMPT = 3
 #: Said before anything is looked at; other trouble may come after the work is done.
 _WITHOUT_EFFECT = ("NOT_READY", "SHUTTING_DOWN")
 
@@ -54,14 +56,15 @@ class Cancel:
 
 
 class Client:
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, log: Callable[[str], None] = lambda line: None) -> None:
         self._url = urllib.parse.urlsplit(url.rstrip("/"))
         self._token = token
+        self._log = log
 
     @classmethod
-    def of(cls, env: Mapping[str, str]) -> "Client":
+    def of(cls, env: Mapping[str, str], log: Callable[[str], None]) -> "Client":
         """With what the daemon puts into the environment of every agent."""
-        return cls(variable(env, "OPENSTARRY_API_URL"), variable(env, "OPENSTARRY_TOKEN"))
+        return cls(variable(env, "OPENSTARRY_API_URL"), variable(env, "OPENSTARRY_TOKEN"), log)
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         return json.loads(self.text(method, path, **options))
@@ -91,6 +94,8 @@ class Client:
                 pause = max(error.retry_after, pause_of(attempt))
                 if time.monotonic() + pause > until:
                     raise
+                if attempt == _TELL_AT_ATTEMPT:
+                    self._log("tries %s %s again and again: %s" % (method, path, error))
             attempt += 1
             if cancel is None:
                 time.sleep(pause)

@@ -67,12 +67,12 @@ export class Agent {
     const { env = process.env } = options;
     this.options = options;
     this.id = variable(env, 'OPENSTARRY_AGENT_ID');
-    this.daemon = new Daemon(endpointOf(env));
+    this.log = options.log ?? ((line) => void process.stderr.write(`[${this.id}] ${line}\n`));
+    this.daemon = new Daemon(endpointOf(env), this.log);
     this.answers = new Answers(this.daemon, this.id);
     this.beats = new Heartbeats(this.daemon, this.id);
     this.state = new StateScope(this.daemon, `/state/agents/${encodeURIComponent(this.id)}`);
     this.shared = new StateScope(this.daemon, '/state/shared');
-    this.log = options.log ?? ((line) => void process.stderr.write(`[${this.id}] ${line}\n`));
   }
 
   /** Who deals with messages of a type; `*` is for all that have no handler of their own. Receiving begins with the first. */

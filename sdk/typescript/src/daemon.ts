@@ -6,6 +6,8 @@ const MAX_PAUSE_MS = 5_000;
 const TIMEOUT_MS = 30_000;
 /** The daemon may be restarting: agents outlive it. */
 const RETRY_FOR_MS = 120_000;
+/** Short trouble is not worth a word. */
+const TELL_AT_ATTEMPT = 3;
 
 export interface CallOptions {
   query?: Query;
@@ -22,9 +24,11 @@ export interface CallOptions {
 /** The daemon's REST API; trouble that may pass (no answer, 429, 503) is borne with growing pauses. */
 export class Daemon {
   private readonly endpoint: Endpoint;
+  private readonly log: (line: string) => void;
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: Endpoint, log: (line: string) => void) {
     this.endpoint = endpoint;
+    this.log = log;
   }
 
   async json<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
@@ -42,6 +46,7 @@ export class Daemon {
         if (!isPassing(error) || !(isRepeatable || error.isWithoutEffect)) throw error;
         const pauseMs = Math.max(error.retryAfterMs, pauseOf(attempt));
         if (performance.now() + pauseMs > until) throw error;
+        if (attempt === TELL_AT_ATTEMPT) this.log(`tries ${method} ${path} again and again: ${error.message}`);
         await pause(pauseMs, undefined, rest.signal === undefined ? {} : { signal: rest.signal });
       }
     }
