@@ -55,7 +55,11 @@ export function addAgentCommands(program: Command): void {
     .action(async (agentId: string, _options: unknown, command: Command) => {
       const { json, daemon } = contextOf(command);
       const agent = await daemon.json<AgentView>('GET', agentPath(agentId));
-      print(json, agent, () => [agentLine(agent), ...vitalsLines(agent)].join('\n  ') + exitText(agent));
+      print(
+        json,
+        agent,
+        () => [agentLine(agent), ...vitalsLines(agent)].join('\n  ') + exitText(agent) + wayOut(agent),
+      );
     });
   withExamples(show, 'agents show w1', 'agents show w1 --json');
 
@@ -66,7 +70,7 @@ export function addAgentCommands(program: Command): void {
     .option('--var <name=value>', 'a variable of the template, of the type that it declares; repeatable', collect)
     .option('--label <name=value>', 'a label; repeatable', collect)
     .option('--env <NAME=value>', 'a variable of its environment; repeatable', collect)
-    .option('--cwd <folder>', 'where its command runs')
+    .option('--cwd <folder>', 'where its command runs; a command after -- runs here')
     .option('--task <text>', 'what it is to do')
     .option('--fault-domain <name>', 'its restart policy')
     .option('--restart <when>', 'always, on-failure or never')
@@ -80,7 +84,11 @@ export function addAgentCommands(program: Command): void {
         command: Command,
       ) => {
         const { json, daemon } = contextOf(command);
-        const body = await withTypes(daemon, spawnBody(agentId, argv, options), options.var);
+        const body = await withTypes(
+          daemon,
+          spawnBody(agentId, argv, options, daemon.address.pid === null ? undefined : process.cwd()),
+          options.var,
+        );
         const agent = await during(`Starting ${body.agent_id}`, () =>
           daemon.json<Settled>('POST', '/agents', { query: { wait: options.wait }, body }),
         );
@@ -130,6 +138,10 @@ function exitText({ last_exit }: AgentView): string {
   const tail = last_exit.log_tail.trimEnd();
   const log = tail === '' ? '' : `\n${tail.replace(/^/gm, '    ')}`;
   return `\n  last exit: ${last_exit.reason} (${last_exit.at})${log}`;
+}
+
+function wayOut({ agent_id, state }: AgentView): string {
+  return state === 'disabled' ? `\n  once it is mended: openstarry-daemon agents start ${agent_id}` : '';
 }
 
 function historyTable(entries: HistoryEntry[]): string {

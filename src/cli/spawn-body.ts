@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { TemplateVariableView, TemplateView } from '../contract/template-view.ts';
 import { CodedError } from '../contract/errors.ts';
@@ -17,9 +18,19 @@ export interface SpawnOptions {
   input?: string;
 }
 
-/** The body of `POST /agents`; what is given on the command line wins over `--input`. The API checks it. */
-export function spawnBody(agentId: string | undefined, command: string[], options: SpawnOptions): Partial<AgentInput> {
-  const { template, task, cwd, faultDomain, restart } = options;
+/**
+ * The body of `POST /agents`; what is given on the command line wins over `--input`. The API checks it.
+ * @param here where the command was typed, if the daemon is on this machine: a command that is given runs there
+ */
+export function spawnBody(
+  agentId: string | undefined,
+  command: string[],
+  options: SpawnOptions,
+  here: string | undefined,
+): Partial<AgentInput> {
+  const { template, task, faultDomain, restart } = options;
+  const folder = options.cwd ?? (command.length === 0 ? undefined : here);
+  const cwd = folder === undefined || here === undefined ? folder : path.resolve(here, folder);
   const body: Partial<AgentInput> = {
     ...(options.input === undefined ? {} : readInput(options.input)),
     ...given('agent_id', agentId),

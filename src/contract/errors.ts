@@ -53,7 +53,12 @@ export const ERRORS = {
   INCIDENT_NOT_FOUND: row(404, 3, false, 'See `GET /incidents` for the incidents that are known'),
   ROUTE_NOT_FOUND: row(404, 3, false, 'See `GET /docs` or `GET /openapi.json` for the routes that exist'),
   METHOD_NOT_ALLOWED: row(405, 2, false, 'Use one of the methods in the Allow header'),
-  AGENT_EXISTS: row(409, 5, false, 'Choose another agent_id, or DELETE the existing agent first'),
+  AGENT_EXISTS: row(
+    409,
+    5,
+    false,
+    'Choose another agent_id, or delete the existing agent first, as `openstarry-daemon agents rm` does',
+  ),
   AGENT_NOT_RUNNING: row(409, 5, false, 'Start the agent first'),
   LEASE_STALE: row(
     409,

@@ -209,7 +209,21 @@ describe('agents', () => {
       agent_id: 'c1',
       env: { A: 'b' },
       command: ['python3', 'x.py', '--json', '-f'],
+      cwd: process.cwd(),
     });
+  });
+  test('spawn runs a command where it was typed, and elsewhere as the other side takes it', async () => {
+    const spawned = async (...args: string[]) => {
+      await cli(['agents', 'spawn', 'c1', ...args]);
+      return (lastAsked().args[0] as { cwd?: string }).cwd;
+    };
+    expect(await spawned('--cwd', '../x', '--', 'true')).toBe(path.resolve('../x'));
+    expect(await spawned('--cwd', '/srv', '--', 'true')).toBe('/srv');
+    expect(await spawned('--cwd', 'sub', '--template', 'T')).toBe(path.resolve('sub'));
+    expect(await spawned('--template', 'T')).toBeUndefined();
+    const url = `http://127.0.0.1:${server.port}`;
+    expect(await spawned('--url', url, '--', 'true')).toBeUndefined();
+    expect(await spawned('--url', url, '--cwd', 'sub', '--', 'true')).toBe('sub');
   });
   test('spawn reads the whole description from a file or the standard input', async () => {
     await cli(
@@ -261,6 +275,8 @@ describe('agents', () => {
       last_exit: { code: 7, signal: null, reason: 'it failed', at: 'then', log_tail: 'boom\nbang\n' },
     });
     expect((await cli(['agents', 'show', 'a'])).out).toContain('last exit: it failed (then)\n    boom\n    bang\n');
+    api.state.answer = agentView('a', { state: 'disabled' });
+    expect((await cli(['agents', 'show', 'a'])).out).toContain('openstarry-daemon agents start a\n');
     api.state.answer = undefined;
     expect((await cli(['agents', 'history', 'a', '-n', '2'])).out).toMatch(
       /^ID +AT +GEN +STATE +REASON\n30 +1970-01-01T00:00:00\.000Z +1 +live +created\n/,
