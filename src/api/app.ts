@@ -28,6 +28,8 @@ import { healthRoute, metricsRoute } from './probe-routes.ts';
 import { endWaitsEarly, logRequests, requestIdOf } from './request-context.ts';
 import { RouteMethods } from './route-methods.ts';
 import { stateRoutes } from './state-routes.ts';
+import { runRoutes } from './run-routes.ts';
+import { scheduleRoutes } from './schedule-routes.ts';
 import { templateRoutes } from './template-routes.ts';
 import { topicRoutes } from './topic-routes.ts';
 
@@ -61,6 +63,8 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
   app.register(topicRoutes(deps));
   app.register(stateRoutes(deps));
   app.register(templateRoutes(deps));
+  app.register(scheduleRoutes(deps));
+  app.register(runRoutes(deps));
   app.register(healthRoute(deps));
   app.register(metricsRoute(deps));
   app.register(documentationRoutes());

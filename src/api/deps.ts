@@ -1,11 +1,13 @@
 import type { Logger } from 'pino';
-import type { AgentInput } from '../contract/agent-input.ts';
+import type { AgentRequest } from '../contract/agent-input.ts';
 import type { DaemonFacts } from '../contract/daemon-view.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import type { AgentCaller } from '../service/caller.ts';
 import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
+import type { Runs } from '../service/runs/runs.ts';
+import type { Schedules } from '../service/schedules/schedules.ts';
 import type { TemplatePlace } from '../service/templates.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
 import type { StreamTimes } from './event-stream.ts';
@@ -40,8 +42,13 @@ export interface ApiDeps {
   metrics: Metrics;
   templates: TemplatePlace;
   messaging: Pick<Messaging, 'messages' | 'queues' | 'topics' | 'entries' | 'leaseMs'>;
+  schedules: Pick<
+    Schedules,
+    'list' | 'get' | 'create' | 'replace' | 'remove' | 'pause' | 'resume' | 'trigger' | 'backfill'
+  >;
+  runs: Pick<Runs, 'create' | 'list' | 'get' | 'cancel'>;
   /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
-  parseAgentInput: (body: unknown) => AgentInput;
+  parseAgentInput: (body: unknown) => AgentRequest;
   log: Logger;
   /** Names, besides those of the loopback, under which the API may be called: `Host` headers without port. */
   allowedHosts?: readonly string[];

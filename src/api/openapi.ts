@@ -31,6 +31,8 @@ export function documentRoutes(app: FastifyInstance, version: string): void {
       tags: [
         { name: 'agents', description: 'What runs' },
         { name: 'messages', description: 'What they say to each other' },
+        { name: 'schedules', description: 'When agents are called' },
+        { name: 'runs', description: 'Finite executions of agents' },
         { name: 'topics', description: 'What is said to whoever listens' },
         { name: 'state', description: 'What they keep' },
         { name: 'daemon', description: 'What runs them' },

@@ -4,6 +4,8 @@ import { DAEMON_OPERATIONS } from './operations/daemon.ts';
 import { MESSAGE_OPERATIONS } from './operations/messages.ts';
 import type { Operations } from './operations/operation.ts';
 import { PROBE_OPERATIONS } from './operations/probes.ts';
+import { RUN_OPERATIONS } from './operations/runs.ts';
+import { SCHEDULE_OPERATIONS } from './operations/schedules.ts';
 import { STATE_OPERATIONS } from './operations/state.ts';
 
 export type { Operation } from './operations/operation.ts';
@@ -13,6 +15,8 @@ export const OPERATIONS: Operations = {
   ...AGENT_OPERATIONS,
   ...MESSAGE_OPERATIONS,
   ...STATE_OPERATIONS,
+  ...SCHEDULE_OPERATIONS,
+  ...RUN_OPERATIONS,
   ...DAEMON_OPERATIONS,
   ...PROBE_OPERATIONS,
 };

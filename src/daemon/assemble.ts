@@ -162,6 +162,8 @@ export async function assemble(base: Base): Promise<Parts> {
   const front = new Front({
     orchestrator,
     messaging,
+    schedules: finite.schedules,
+    runs: finite.runs,
     keys,
     fleet,
     temporal: watch,

@@ -12,6 +12,8 @@ import type { AnswerStore } from '../ports/answer-store.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
 import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
+import type { Runs } from '../service/runs/runs.ts';
+import type { Schedules } from '../service/schedules/schedules.ts';
 import type { TemplatePlace } from '../service/templates.ts';
 import type { TemporalLink } from '../service/temporal-link.ts';
 import { readAgentToken } from '../trust/agent-token.ts';
@@ -20,6 +22,8 @@ import type { Keys } from '../trust/keys.ts';
 export interface FrontOptions {
   orchestrator: Orchestrator;
   messaging: Messaging;
+  schedules: Schedules;
+  runs: Runs;
   keys: Keys;
   fleet: Fleet;
   temporal: TemporalLink;
@@ -34,7 +38,9 @@ export class Front {
   private readonly apps: Record<'api' | 'health' | 'metrics', FastifyInstance>;
   private readonly listening: Listening[] = [];
 
-  constructor({ orchestrator, messaging, keys, fleet, temporal, log, daemon, answers, templates }: FrontOptions) {
+  constructor(options: FrontOptions) {
+    const { orchestrator, messaging, schedules, runs, keys, fleet, temporal, log, daemon, answers, templates } =
+      options;
     const metrics = createMetrics(fleet);
     measureMessages(metrics.registry, messaging.counts);
     const auth = {
@@ -46,6 +52,8 @@ export class Front {
       api: buildApi({
         orchestrator,
         messaging,
+        schedules,
+        runs,
         auth,
         daemon,
         fleet,

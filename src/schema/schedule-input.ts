@@ -31,11 +31,14 @@ function readable(form: string, read: (text: string) => unknown) {
 
 const WHOLE_SECONDS = 'a duration of whole seconds such as "90s" or "10m"';
 
+/** Timers and calls are not finer. */
+export const wholeDuration = readable(WHOLE_SECONDS, wholeSeconds);
+
 const fields = {
   cron: readable('a cron expression such as "30 9 * * 1-5"', parseCron).exactOptional(),
-  every: readable(WHOLE_SECONDS, wholeSeconds).exactOptional(),
+  every: wholeDuration.exactOptional(),
   at: readable('a time such as "2026-12-24T18:00:00Z"', parseMoment).exactOptional(),
-  after: readable(WHOLE_SECONDS, wholeSeconds).exactOptional(),
+  after: wholeDuration.exactOptional(),
   timezone: readable('a time zone such as "Europe/Berlin"', checkTimeZone).exactOptional(),
   jitter: duration.exactOptional(),
   mode: z.enum(['message', 'run']).exactOptional(),
@@ -44,7 +47,7 @@ const fields = {
     .refine((text) => parseDurationMs(text) >= MIN_CATCH_UP_MS, 'a duration of at least 10s, such as "1m"')
     .exactOptional(),
   task: task.exactOptional(),
-  timeout: readable(WHOLE_SECONDS, wholeSeconds).exactOptional(),
+  timeout: wholeDuration.exactOptional(),
   cleanup: z.enum(['keep', 'delete']).exactOptional(),
   /** `plainData` has seen that it is JSON. */
   payload: z.custom<Json>(() => true).exactOptional(),

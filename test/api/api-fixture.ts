@@ -5,6 +5,8 @@ import { createMetrics } from '../../src/api/metrics.ts';
 import type { AgentInput } from '../../src/contract/agent-input.ts';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { DaemonFacts } from '../../src/contract/daemon-view.ts';
+import type { RunRequest, RunView } from '../../src/contract/run-view.ts';
+import type { ScheduleInput, ScheduleView } from '../../src/contract/schedule-view.ts';
 import { CodedError } from '../../src/contract/errors.ts';
 import { parseAgentRequest } from '../../src/schema/agent-input.ts';
 import type { Call } from '../../src/service/caller.ts';
@@ -121,6 +123,25 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
     templates: { source: noTemplates, location: '/etc/templates' },
     // A test about messages brings its own.
     messaging: {} as ApiDeps['messaging'],
+    schedules: {
+      list: answering('schedules.list', () => [scheduleOf('s')]),
+      get: answering('schedules.get', scheduleOf),
+      create: answering('schedules.create', ({ schedule_id, agent_id }: ScheduleInput) =>
+        scheduleOf(schedule_id ?? agent_id),
+      ),
+      replace: answering('schedules.replace', scheduleOf),
+      remove: answering('schedules.remove', () => undefined),
+      pause: answering('schedules.pause', scheduleOf),
+      resume: answering('schedules.resume', scheduleOf),
+      trigger: answering('schedules.trigger', scheduleOf),
+      backfill: answering('schedules.backfill', scheduleOf),
+    },
+    runs: {
+      create: answering('runs.create', ({ run_id = 'r' }: RunRequest) => runOf(run_id)),
+      list: answering('runs.list', () => ({ runs: [runOf('r')], next: 7 })),
+      get: answering('runs.get', runOf),
+      cancel: answering('runs.cancel', (id: string) => ({ ...runOf(id), ended_at: '2026-01-01T09:00:01.000Z' })),
+    },
     parseAgentInput: parseAgentRequest,
     log: logInto(lines),
     ...more,
@@ -131,6 +152,47 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
 async function* happened(): AsyncGenerator<FleetEvent> {
   yield { kind: 'agent', agent: agentView('a') };
 }
+
+const scheduleOf = (schedule_id: string): ScheduleView => ({
+  schedule_id,
+  agent_id: 'a',
+  when: '0 9 * * *',
+  timezone: 'UTC',
+  mode: 'message',
+  overlap: 'skip',
+  catch_up: '1m',
+  jitter: null,
+  task: null,
+  timeout: null,
+  cleanup: 'keep',
+  payload: null,
+  template_id: null,
+  paused: false,
+  note: null,
+  origin: 'api',
+  next: ['2026-01-01T09:00:00.000Z'],
+  recent: [],
+  counts: { made: 0, skipped_overlap: 0, missed: 0, buffered: 0, dropped: 0, running: 0 },
+  warnings: [],
+});
+
+const runOf = (run_id: string): RunView => ({
+  run_id,
+  agent_id: 'a',
+  state: 'running',
+  reason: 'generation 1 runs for it',
+  via: 'process',
+  task: 'work',
+  schedule_id: null,
+  started_at: '2026-01-01T09:00:00.000Z',
+  ended_at: null,
+  generation: 1,
+  exit: null,
+  result: null,
+  output: '',
+  cleanup: 'keep',
+  workflow_id: `run/${run_id}`,
+});
 
 const noTemplates: ApiDeps['templates']['source'] = {
   load: async (id) => {

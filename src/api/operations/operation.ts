@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../contract/errors.ts';
 
 export interface Operation {
   id: string;
-  tag: 'agents' | 'messages' | 'topics' | 'state' | 'daemon' | 'probes' | 'documentation';
+  tag: 'agents' | 'messages' | 'topics' | 'state' | 'schedules' | 'runs' | 'daemon' | 'probes' | 'documentation';
   summary: string;
   description?: string;
   /** By status. Of several types, the first is what is sent unless the request asks for another. */
