@@ -5,7 +5,7 @@ import { MESSAGE_TYPES } from '../domain/messages/message.ts';
 import { DEFAULT_AGEING_MS } from '../domain/messages/queue-order.ts';
 import { DEFAULT_QUEUE_SETTINGS } from '../domain/messages/queue-settings.ts';
 import { QUEUE_NAME_PATTERN } from '../domain/messages/queue-name.ts';
-import { duration } from '../schema/fields.ts';
+import { durationAbove0 } from '../schema/duration-field.ts';
 import { MESSAGE_TYPE_PATTERN } from '../schema/message-payloads.ts';
 import { strict, textOf } from '../schema/problem.ts';
 import { queueDefaultFields, queueFields, queueSettingsOf } from '../schema/queue-settings.ts';
@@ -16,7 +16,6 @@ import { messageTypesOf } from './message-types.ts';
 import { numeric, text } from './setting-fields.ts';
 
 const whole = (min: number, max: number) => numeric(z.int().min(min).max(max));
-const above0 = duration.refine((value) => parseDurationMs(value) > 0, 'a duration above 0');
 
 const queueName = textOf(
   'the name of a queue: 1 to 64 letters, digits, dot, underscore or hyphen, a letter or digit first',
@@ -34,11 +33,14 @@ export const messagingFields = {
   queues: z.record(queueName, strict(queueFields(whole))).exactOptional(),
   messages: strict({
     ...queueDefaultFields(whole),
-    ageing: above0.exactOptional(),
-    dead_letters_kept: above0.exactOptional(),
+    ageing: durationAbove0.exactOptional(),
+    dead_letters_kept: durationAbove0.exactOptional(),
     types: z.record(typeName, text).exactOptional(),
   }).exactOptional(),
-  topics: strict({ keep: whole(1, 10_000_000).exactOptional(), keep_for: above0.exactOptional() }).exactOptional(),
+  topics: strict({
+    keep: whole(1, 10_000_000).exactOptional(),
+    keep_for: durationAbove0.exactOptional(),
+  }).exactOptional(),
 };
 
 const DAY_MS = 24 * 3600_000;

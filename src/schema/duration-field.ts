@@ -12,10 +12,21 @@ function DURATION(): string {
 }
 
 function isDuration(text: string): boolean {
+  return isDurationWithin(text, 0, Number.POSITIVE_INFINITY);
+}
+
+/** For what is checked further: a check follows another also where that has failed. */
+export function isDurationWithin(text: string, minMs: number, maxMs: number): boolean {
   try {
-    parseDurationMs(text);
-    return true;
+    const ms = parseDurationMs(text);
+    return ms >= minMs && ms <= maxMs;
   } catch {
     return false;
   }
 }
+
+/** Longer than nothing. */
+export const durationAbove0 = duration.refine(
+  (text) => isDurationWithin(text, 1, Number.POSITIVE_INFINITY),
+  'a duration above 0',
+);

@@ -4,7 +4,7 @@ import { CodedError } from '../contract/errors.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import type { Json, OutgoingMessage } from '../domain/messages/message.ts';
 import { isQueueName } from '../domain/messages/queue-name.ts';
-import { duration } from './fields.ts';
+import { durationAbove0 } from './duration-field.ts';
 import { isDeeperThan, MAX_JSON_BYTES, MAX_JSON_DEPTH } from './json-values.ts';
 import { MESSAGE_TYPE_PATTERN } from './message-payloads.ts';
 import { check, strict, textOf } from './problem.ts';
@@ -16,8 +16,6 @@ const json = z
   .unknown()
   .refine((value) => value !== undefined, 'any JSON')
   .meta({ description: `Any JSON: at most ${MAX_JSON_BYTES / 1024} KiB, ${MAX_JSON_DEPTH} levels` });
-
-const ttl = duration.refine((text) => parseDurationMs(text) > 0, 'a duration above 0');
 
 export const correlationId = textOf('1 to 256 characters', /^[^\p{Cc}\p{Cs}]{1,256}$/u);
 
@@ -35,7 +33,7 @@ export const messageBody = strict({
   ),
   payload: json,
   priority: z.int().min(0).max(9).exactOptional().meta({ description: '9 is the most urgent', default: 4 }),
-  ttl: ttl.exactOptional().meta({ description: 'A dead letter after that' }),
+  ttl: durationAbove0.exactOptional().meta({ description: 'A dead letter after that' }),
   correlation_id: correlationId.exactOptional().meta({ description: 'Ties an answer to its question' }),
   reply_to: z
     .string()
@@ -63,7 +61,7 @@ export const putBody = strict({
     .min(0)
     .exactOptional()
     .meta({ description: 'Only if the entry has this version; 0: only if there is none' }),
-  ttl: ttl.exactOptional(),
+  ttl: durationAbove0.exactOptional(),
 }).meta({ id: 'StateValue', examples: [{ value: { done: 3 }, expected_version: 2 }] });
 
 export const stateKey = textOf('1 to 256 letters, digits and . _ : / @ -', /^[A-Za-z0-9._:/@-]{1,256}$/);

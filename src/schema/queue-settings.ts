@@ -4,6 +4,7 @@ import { CodedError } from '../contract/errors.ts';
 import { durationText, parseDurationMs } from '../domain/duration.ts';
 import type { QueueSettings } from '../domain/messages/queue-settings.ts';
 import { describeMs } from '../domain/restart-policy.ts';
+import { durationAbove0, isDurationWithin } from './duration-field.ts';
 import { agentId, backoff, duration, labels } from './fields.ts';
 import { strict } from './problem.ts';
 
@@ -16,15 +17,9 @@ type Whole = (min: number, max: number) => z.ZodType<number>;
 const MAX_MESSAGES = 10_000_000;
 const LEASE = { minMs: 100, maxMs: 24 * 3600_000, form: 'a duration from 100ms to 24h' };
 
-export const lease = duration.refine((text) => {
-  const ms = parseDurationMs(text);
-  return ms >= LEASE.minMs && ms <= LEASE.maxMs;
-}, LEASE.form);
+export const lease = duration.refine((text) => isDurationWithin(text, LEASE.minMs, LEASE.maxMs), LEASE.form);
 
-const ttl = z.union(
-  [z.literal('never'), z.null(), duration.refine((text) => parseDurationMs(text) > 0)],
-  'a duration above 0, or never',
-);
+const ttl = z.union([z.literal('never'), z.null(), durationAbove0], 'a duration above 0, or never');
 
 /** What counts for every queue that says nothing else. */
 export function queueDefaultFields(whole: Whole) {
