@@ -81,7 +81,10 @@ async function watch({ payload: { agent_id: id, state, reason } }) {
 
 async function lead() {
   say(`started, pid ${process.pid}${known.round > 0 ? `, ${known.round} rounds so far` : ''}`);
-  await agent.subscribe('team.says', ({ from, payload }) => print(`[${from}] ${payload.line}`), { after: 0, name: 'says' });
+  await agent.subscribe('team.says', ({ from, payload }) => print(`[${from}] ${payload.line}`), {
+    after: 0,
+    name: 'says',
+  });
   await agent.subscribe('agent.*.state', watch, { name: 'states' });
   if (known.round === 0) await writeLetters();
   while (!signal.aborted) {

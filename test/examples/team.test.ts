@@ -48,8 +48,12 @@ describe('examples/team', () => {
   const ports = { API_PORT: '0', HEALTH_PORT: '0', METRICS_PORT: '0', UI_PORT: '0', TEMPORAL_PORT: '0' };
 
   async function launch(config: string): Promise<void> {
-    daemon.launch(['start', '--config', config]);
-    await until(() => daemon.output.includes('runs (pid '), { deadlineMs: DEADLINE_MS, what: 'the banner' });
+    const child = daemon.launch(['start', '--config', config]);
+    await until(() => daemon.output.includes('runs (pid ') || child.exitCode !== null, {
+      deadlineMs: DEADLINE_MS,
+      what: 'the banner',
+    });
+    expect([child.exitCode, child.exitCode === null ? '' : daemon.output]).toEqual([null, '']);
   }
 
   const eventsOf = async (topic: string) =>
@@ -68,7 +72,7 @@ describe('examples/team', () => {
     });
 
   /** All that the team shows, seen through the API. @returns the pids */
-  async function story(): Promise<Map<string, number>> {
+  async function story(store: string): Promise<Map<string, number>> {
     const greeted = await until(
       async () => {
         const read = await eventsOf('team.read');
@@ -81,6 +85,7 @@ describe('examples/team', () => {
       { what: 'three greetings of each', deadlineMs: DEADLINE_MS },
     );
 
+    expect(daemon.output).toMatch(new RegExp(`^  Queue +${store}: \\w`, 'm'));
     // Six agents, six processes, each of which has said so.
     const agents = await daemon.agents();
     expect(agents.map(({ agent_id }) => agent_id).toSorted()).toEqual(AGENTS);
@@ -152,7 +157,9 @@ describe('examples/team', () => {
       expect(daemon.output).toMatch(new RegExp(`lead │ \\[${id}\\] stops after \\d+ greetings`));
     for (const id of ['worker-1', 'worker-2'])
       expect(daemon.output).toMatch(new RegExp(`lead │ \\[${id}\\] stops after \\d+ tasks`));
-    expect(daemon.output).toContain('Stopped.');
+    const said = ['[lead] stops after', 'The agents are stopped.', 'The queue is closed.', 'Stopped.'];
+    const places = said.map((text) => daemon.output.lastIndexOf(text));
+    expect(places).toEqual(places.filter((place) => place >= 0).toSorted((a, b) => a - b));
     expect(daemon.output).not.toContain('Not everything');
   }
 
@@ -177,7 +184,7 @@ describe('examples/team', () => {
     daemon = await TestDaemon.make({}, { env: ports });
     const config = path.join(EXAMPLE, 'openstarry.yaml');
     await launch(config);
-    await end(await story());
+    await end(await story('sqlite'));
     await again(config);
   }, 180_000);
 
@@ -197,7 +204,7 @@ describe('examples/team', () => {
       expect(changed.split('\n').filter((line, n) => line !== text.split('\n')[n])).toHaveLength(1);
       await writeFile(config, changed);
       await launch(config);
-      await end(await story());
+      await end(await story('redis'));
       await again(config);
     },
     180_000,

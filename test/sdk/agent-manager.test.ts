@@ -135,7 +135,7 @@ describe('AgentManagerTool in Python', () => {
   it('has the same verbs over REST', async () => {
     const script = `
 import json
-from openstarry import AgentManagerTool, AgentManagerError
+from openstarry import AgentManagerTool, DaemonError
 tool = AgentManagerTool()
 out = []
 out.append(tool.execute("agent:start", agent_id="py", template_id="Worker_v1")["state"])
@@ -148,7 +148,7 @@ out.append(tool.execute("agent:stop", agent_id="py", grace="1s"))
 for args in ({"agent_id": "py"}, {"agent_id": "py", "x": 1}, {}):
     try:
         tool.execute("agent:status", **args)
-    except AgentManagerError as error:
+    except DaemonError as error:
         out.append(error.code)
 print(json.dumps(out))
 `;

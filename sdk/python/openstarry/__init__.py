@@ -2,7 +2,7 @@
 
 from .agent import Agent
 from .agent_manager import FUNCTIONS, AgentManagerTool
-from .errors import AgentManagerError, DaemonError, Reject, Retry
+from .errors import DaemonError, Reject, Retry
 from .messages import Message
 from .runner import is_agent_class, run
 from .state import StateEntry, StateScope
@@ -11,7 +11,6 @@ from .subscription import Subscription, TopicEvent
 __all__ = [
     "FUNCTIONS",
     "Agent",
-    "AgentManagerError",
     "AgentManagerTool",
     "DaemonError",
     "Message",

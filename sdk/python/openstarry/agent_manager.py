@@ -4,7 +4,7 @@ import json
 import os
 
 from .client import Client, environment, segment, variable
-from .errors import AgentManagerError
+from .errors import DaemonError
 
 with open(os.path.join(os.path.dirname(__file__), "functions.json"), encoding="utf-8") as _file:
     #: JSON Schemas of all actions, for function calling.
@@ -23,7 +23,7 @@ class AgentManagerTool:
         self._timeout = timeout
 
     def execute(self, action=None, **args):
-        """Raises AgentManagerError with the code of the daemon's refusal. Also takes one dict with all of it."""
+        """Raises DaemonError with the code of the daemon's refusal. Also takes one dict with all of it."""
         if isinstance(action, dict):
             args = {**action, **args}
             action = args.pop("action", None)
@@ -79,7 +79,7 @@ def _name_of(action):
     if name in known:
         return name
     expected = ", ".join(each.replace("_", ":", 1) for each in known)
-    raise AgentManagerError("INVALID_REQUEST", "action is %r; expected one of %s" % (action, expected))
+    raise DaemonError("INVALID_REQUEST", "action is %r; expected one of %s" % (action, expected))
 
 
 def _check(name, args):
@@ -97,4 +97,4 @@ def _check(name, args):
             problem = (field, "is %r; expected %s" % (value, properties[field]["type"]))
     if problem:
         message = "%s: %s %s" % (name.replace("_", ":", 1), problem[0], problem[1])
-        raise AgentManagerError("INVALID_REQUEST", message, details={"field": problem[0]})
+        raise DaemonError("INVALID_REQUEST", message, details={"field": problem[0]})

@@ -19,10 +19,6 @@ class DaemonError(Exception):
         return "%s: %s" % (self.code, self.message)
 
 
-#: The same, as the AgentManagerTool has always called it.
-AgentManagerError = DaemonError
-
-
 class HttpFailure(DaemonError):
     """Why there is no answer that counts, and whether the request may have had its effect all the same."""
 

@@ -1,7 +1,7 @@
 import { FUNCTIONS, type FunctionSchema } from './functions.ts';
 import { RestTransport } from './rest-transport.ts';
 import {
-  AgentManagerError,
+  DaemonError,
   type ActionName,
   type AgentTransport,
   type Args,
@@ -28,7 +28,7 @@ export class AgentManagerTool {
     this.transport = transport;
   }
 
-  /** @throws AgentManagerError with the code of the daemon's refusal */
+  /** @throws DaemonError with the code of the daemon's refusal */
   execute<Name extends ActionName>(action: Action<Name>): Promise<Result<VerbOf<Name>>>;
   /** For what a language model has written: checked here. */
   execute(action: Record<string, unknown>): Promise<unknown>;
@@ -46,13 +46,13 @@ function schemaOf(action: unknown): FunctionSchema {
   const schema = FUNCTIONS.find((known) => known.name === name);
   if (schema !== undefined) return schema;
   const known = FUNCTIONS.map((each) => each.name.replace('_', ':')).join(', ');
-  throw new AgentManagerError('INVALID_REQUEST', `action is ${JSON.stringify(action)}; expected one of ${known}`);
+  throw new DaemonError('INVALID_REQUEST', `action is ${JSON.stringify(action)}; expected one of ${known}`);
 }
 
 /** The rest is checked by the daemon, which knows best. */
 function check({ name, parameters }: FunctionSchema, args: Record<string, unknown>): void {
   const refuse = (field: string, says: string): never => {
-    throw new AgentManagerError('INVALID_REQUEST', `${name.replace('_', ':')}: ${field} ${says}`, '', { field });
+    throw new DaemonError('INVALID_REQUEST', `${name.replace('_', ':')}: ${field} ${says}`, '', { field });
   };
   const { properties, required } = parameters;
   for (const field of required) if (args[field] === undefined) refuse(field, 'is missing');

@@ -12,7 +12,3 @@ export class DaemonError extends Error {
     this.details = details;
   }
 }
-
-/** The same, as the AgentManagerTool has always called it. */
-export const AgentManagerError = DaemonError;
-export type AgentManagerError = DaemonError;

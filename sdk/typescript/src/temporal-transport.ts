@@ -7,7 +7,7 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import {
-  AgentManagerError,
+  DaemonError,
   type AgentView,
   type AgentArgs,
   type AgentTransport,
@@ -53,7 +53,7 @@ export class TemporalTransport implements AgentTransport {
       return await this.untilUp(agent_id, handle);
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError)
-        throw new AgentManagerError('AGENT_EXISTS', `An agent ${agent_id} exists already`, '', { agent_id }, error);
+        throw new DaemonError('AGENT_EXISTS', `An agent ${agent_id} exists already`, '', { agent_id }, error);
       throw coded(error, agent_id);
     }
   }
@@ -128,7 +128,7 @@ export class TemporalTransport implements AgentTransport {
 
   async logs({ agent_id }: LogsArgs): Promise<never> {
     const message = `The logs of ${agent_id} are on its host, and Temporal does not carry them: use the REST transport`;
-    throw new AgentManagerError('UNSUPPORTED_FIELD', message, 'Use RestTransport', { agent_id });
+    throw new DaemonError('UNSUPPORTED_FIELD', message, 'Use RestTransport', { agent_id });
   }
 
   private handle(agentId: string): WorkflowHandle {
@@ -159,14 +159,14 @@ export class TemporalTransport implements AgentTransport {
 
 const workflowIdOf = (agentId: string): string => `agent/${agentId}`;
 
-const notFound = (agentId: string): AgentManagerError =>
-  new AgentManagerError('AGENT_NOT_FOUND', `There is no agent ${agentId}`, '', { agent_id: agentId });
+const notFound = (agentId: string): DaemonError =>
+  new DaemonError('AGENT_NOT_FOUND', `There is no agent ${agentId}`, '', { agent_id: agentId });
 
 /** Workflow and updates fail with the daemon's codes as their type. */
 function coded(error: unknown, agentId: string): unknown {
-  if (error instanceof AgentManagerError) return error;
+  if (error instanceof DaemonError) return error;
   if (error instanceof WorkflowNotFoundError) return notFound(agentId);
   if (!(error instanceof WorkflowFailedError) && !(error instanceof WorkflowUpdateFailedError)) return error;
   const { type, message } = (error.cause ?? error) as { type?: string; message: string };
-  return new AgentManagerError(type ?? 'INTERNAL', message, '', { agent_id: agentId }, error);
+  return new DaemonError(type ?? 'INTERNAL', message, '', { agent_id: agentId }, error);
 }

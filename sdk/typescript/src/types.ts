@@ -76,4 +76,4 @@ export type Args<V extends Verb> = Parameters<AgentTransport[V]>[0];
 export type Result<V extends Verb> = Awaited<ReturnType<AgentTransport[V]>>;
 export type VerbOf<Name extends string> = Name extends ActionName<infer V> ? V : never;
 
-export { DaemonError, AgentManagerError } from './daemon-error.ts';
+export { DaemonError } from './daemon-error.ts';
