@@ -43,6 +43,7 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
       given.messaging.queues[name],
     ]),
     ['messages.types', known.messaging.types, given.messaging.types],
+    ['escalation', known.escalation, given.escalation],
     ['defaults.stop', known.defaults.stop, given.defaults.stop],
     ['logs.min_free', known.logs.minFreeBytes, given.logs.minFreeBytes],
     ['temporal.require_signed', known.temporal.requireSigned, given.temporal.requireSigned],

@@ -3,6 +3,7 @@ import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../domain/fault
 import { agentId, backoff, domainName, duration, restart, stop, successExitCodes } from '../schema/fields.ts';
 import { strict, textOf } from '../schema/problem.ts';
 import { agentSchedule } from '../schema/schedule-input.ts';
+import { escalation } from './escalation-schema.ts';
 import { messagingFields } from './messaging-settings.ts';
 import { plugin } from './plugin-settings.ts';
 import { flag, numeric, text } from './setting-fields.ts';
@@ -69,6 +70,7 @@ export const configSchema = strict({
   schedule: z.record(agentId, agentSchedule).exactOptional(),
   logs: strict({ min_free: size.exactOptional() }).exactOptional(),
   ...messagingFields,
+  escalation: escalation.exactOptional(),
   plugins: strict({ bus: plugin.exactOptional(), state: plugin.exactOptional() }).exactOptional(),
   ports: strict({ api: port, health: port, metrics: port, temporal: port, ui: port }).exactOptional(),
   temporal: strict({
@@ -80,6 +82,3 @@ export const configSchema = strict({
   }).exactOptional(),
 });
 export type ConfigFile = z.infer<typeof configSchema>;
-
-/** Settings that later versions will know. */
-export const UNSUPPORTED_SETTINGS: ReadonlySet<string> = new Set(['escalation']);

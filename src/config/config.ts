@@ -1,4 +1,5 @@
 import type { AgentInput } from '../contract/agent-input.ts';
+import type { EscalationSettings } from '../contract/escalation.ts';
 import type { QueueSettings } from '../domain/messages/queue-settings.ts';
 import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
@@ -27,6 +28,8 @@ export interface LoadedConfig {
   logs: { minFreeBytes: number | null };
   messaging: MessagingSettings;
   plugins: InfrastructureSettings;
+  /** Who is told of incidents. It holds secrets: never log it. */
+  escalation: EscalationSettings;
   ports: Ports;
   temporal: TemporalSettings;
 }

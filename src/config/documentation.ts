@@ -24,6 +24,24 @@ export const SETTINGS: Table = {
     'The Master Agent: the fields of an agent with its `agent_id`. It is started first; its `fault_domain` is `master` unless it names another.',
   ),
   chief: row('the master', 'Id of the agent that receives escalations. It must be an agent of this file.'),
+  'escalation.chief_ack': row('`5m`', 'How long the chief has to acknowledge an incident before people are told.'),
+  'escalation.reminders': row(
+    '`1h`',
+    'How often people are reminded of an incident that nobody has acknowledged, or `never`.',
+  ),
+  'escalation.channels': row('none', 'How people are reached, see [Escalation](#escalation).'),
+  'escalation.routes': row(
+    'all channels, in their order',
+    'For `info`, `warning` and `critical` the names of channels: the first that takes a notice is enough.',
+  ),
+  'escalation.quiet_hours': row(
+    'none',
+    '`start` and `end` (`"23:00"`) and `timezone` (`UTC`): only what is critical is told then, the rest at their end.',
+  ),
+  'escalation.auto_approve': row(
+    'none',
+    'A list of `command`, `agent_id` (a pattern, `*`) and `risk` (`low`, the highest that it covers): such proposals are approved at once.',
+  ),
   'registry.path': row(
     'none',
     'A folder in which every executable and every `.py`, `.js`, `.mjs` or `.cjs` file is an agent, see [below](#registry).',

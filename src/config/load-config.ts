@@ -11,10 +11,11 @@ import { plainData } from '../schema/plain-data.ts';
 import { dependenciesOf, restartPolicyOf, stopPolicyOf } from '../schema/policies.ts';
 import { check } from '../schema/problem.ts';
 import { withCron } from '../schema/schedule-input.ts';
-import { type ConfigFile, configSchema, UNSUPPORTED_SETTINGS } from './config-schema.ts';
+import { type ConfigFile, configSchema } from './config-schema.ts';
 import { type ConfigSource, readConfigSource } from './config-source.ts';
 import { DEFAULT_PORTS, type LoadedConfig, type Ports } from './config.ts';
 import { designLayerOf } from './design-layer-settings.ts';
+import { escalationOf } from './escalation-settings.ts';
 import { expandSettings } from './expand-settings.ts';
 import { faultDomainsOf } from './fault-domain-settings.ts';
 import { messagingOf } from './messaging-settings.ts';
@@ -64,6 +65,7 @@ export async function loadConfig(name: string, env: Environment): Promise<Loaded
     logs: { minFreeBytes: settings.logs?.min_free === undefined ? null : parseBytes(settings.logs.min_free) },
     messaging: await messagingOf(source, settings, (where, work) => at(source, where, work)),
     plugins: pluginsOf(source, settings, env),
+    escalation: escalationOf(source, settings, env),
     ports: portsOf(source, settings),
     temporal: temporalSettingsOf(source, settings, env),
   };
@@ -75,10 +77,7 @@ function checkFile(source: ConfigSource, env: Environment): ConfigFile {
   const expanded = expandSettings(plain.value, env, source.invalid);
   const checked = check(configSchema, withCrons(expanded));
   if (checked.kind === 'ok') return checked.value;
-  const { field, path: where, message, unknown } = checked.problem;
-  if (unknown && UNSUPPORTED_SETTINGS.has(field)) {
-    throw source.invalid(where, `${field} is not supported by this version; nothing was ignored: remove the setting`);
-  }
+  const { path: where, message } = checked.problem;
   throw source.invalid(where, message);
 }
 

@@ -110,7 +110,7 @@ function shown(value: unknown): string {
 }
 
 /** Values that may be confidential stand in no message and in no log. */
-const SECRETS = new Set(['env', 'stdin', 'task', 'signature', 'api_key']);
+const SECRETS = new Set(['env', 'stdin', 'task', 'signature', 'api_key', 'secret']);
 const secret = (path: readonly PropertyKey[]): boolean => path.some((part) => SECRETS.has(String(part)));
 const veiled = (value: unknown): string =>
   typeof value === 'string'

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { differingFields, differingSettings } from '../../src/config/config-difference.ts';
 import { DEFAULT_PORTS, type LoadedConfig } from '../../src/config/config.ts';
+import { DEFAULT_ESCALATION } from '../../src/contract/escalation.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
 import { DEFAULT_QUEUE_SETTINGS } from '../../src/domain/messages/queue-settings.ts';
 import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
@@ -51,6 +52,7 @@ describe('differingSettings', () => {
       types: {},
     },
     plugins: { bus: { use: 'sqlite', settings: {} }, state: { use: 'sqlite', settings: {} } },
+    escalation: DEFAULT_ESCALATION,
     ports: DEFAULT_PORTS,
     temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
   };
@@ -65,6 +67,7 @@ describe('differingSettings', () => {
       designLayer: { kind: 'service', url: 'http://127.0.0.1', token: null },
       faultDomains: { ...BUILT_IN_FAULT_DOMAINS, mine: BUILT_IN_FAULT_DOMAINS.data },
       logs: { minFreeBytes: 0 },
+      escalation: { ...DEFAULT_ESCALATION, remindersMs: null },
       messaging: {
         ...config.messaging,
         ageingMs: 1000,
@@ -79,6 +82,7 @@ describe('differingSettings', () => {
       { setting: 'fault_domains.mine', takes_effect: 'now' },
       { setting: 'queues.analysis', takes_effect: 'now' },
       { setting: 'messages.types', takes_effect: 'now' },
+      { setting: 'escalation', takes_effect: 'now' },
       { setting: 'logs.min_free', takes_effect: 'now' },
       { setting: 'temporal.require_signed', takes_effect: 'now' },
       { setting: 'ports.api', takes_effect: 'at the next start' },

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_PORTS } from '../../src/config/config.ts';
 import { findConfig } from '../../src/config/find-config.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
+import { DEFAULT_ESCALATION } from '../../src/contract/escalation.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
 import { DEFAULT_QUEUE_SETTINGS } from '../../src/domain/messages/queue-settings.ts';
 import { DEFAULT_STOP } from '../../src/domain/stop-policy.ts';
@@ -108,6 +109,7 @@ describe('loadConfig', () => {
         types: {},
       },
       plugins: { bus: { use: 'sqlite', settings: {} }, state: { use: 'sqlite', settings: {} } },
+      escalation: DEFAULT_ESCALATION,
       ports: DEFAULT_PORTS,
       temporal: { address: null, namespace: 'default', tls: null, apiKey: null, requireSigned: false },
     });
@@ -202,7 +204,6 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'ports: { api: 8000 }',
       'ports.health and ports.api are both 8000; give each its own, or 0',
     ],
-    ['escalation', 'escalation: {}', 'escalation is not supported by this version'],
     [
       'a plugin as a mere name',
       'plugins: { bus: redis }',
@@ -214,7 +215,6 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'plugins: { buss: { use: x } }',
       'plugins.buss is not a known field; did you mean "bus"',
     ],
-    ['an escalation', 'escalation: {}', 'escalation is not supported by this version'],
     [
       'a design layer over HTTP',
       'design_layer: { path: x, url: "https://x" }',
