@@ -15,6 +15,8 @@ export class Receiver {
   readonly received: Received[] = [];
   /** Statuses of the next answers; 200 when there are none left. */
   answers: number[] = [];
+  /** Which requests these answers are for. */
+  answersFor: (body: string) => boolean = () => true;
   /** Sent with every answer. */
   headers: Record<string, string> = {};
   /** While set, nobody is answered. */
@@ -50,7 +52,7 @@ export class Receiver {
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let body = '';
     for await (const chunk of request) body += String(chunk);
-    const status = this.answers.shift() ?? 200;
+    const status = (this.answersFor(body) ? this.answers.shift() : undefined) ?? 200;
     this.received.push({ path: request.url ?? '', headers: request.headers, body, status });
     if (this.hangs) return;
     response.writeHead(status, this.headers).end(status === 200 ? 'ok' : 'no such thing');

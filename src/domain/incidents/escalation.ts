@@ -54,6 +54,10 @@ export function chiefTold(before: IncidentState, event: Event<'chief-told'>, now
   };
   let state = withDelivery(before, row);
   if (failure === null) state = { ...state, told: { ...state.told, chief } };
+  // It was over before the chief had heard of it.
+  const { status, resolved } = state;
+  if (status === 'resolved' && failure === null && before.told.chief === null && resolved?.by !== chief)
+    return tellChief(state, chief, endOf(state));
   const isAwaited = round === state.escalation.round && state.escalation.stage === 'chief' && state.status === 'open';
   if (failure === null || !isAwaited) return stay(state);
   return turnToPeople(state, `the chief ${chief} could not be told: ${failure}`, about, nowMs);
@@ -71,6 +75,9 @@ export function somebodyIsDue(state: IncidentState, nowMs: number): IncidentStep
   if (stage !== 'people') return stay(state);
   return tellPeople({ ...state, escalation: { ...escalation, dueMs: null } }, told.people ? 'reminder' : about);
 }
+
+const endOf = ({ decision, execution }: IncidentState): 'decided' | 'resolved' =>
+  decision === null || execution?.state === 'failed' ? 'resolved' : 'decided';
 
 export function delivery(state: IncidentState, event: Event<'delivery'>, nowMs: number): IncidentStep {
   const { kind: _kind, about, ...row } = event;
@@ -91,6 +98,8 @@ export function peopleTold(before: IncidentState, event: Event<'people-told'>, n
   }
   if (outcome === 'failed') state = noted(state, 'no channel has taken the notice to people', nowMs);
   const { escalation, status } = state;
+  // It was over before they had heard of it.
+  if (status === 'resolved' && state.told.people && !before.told.people) return tellPeople(state, endOf(state));
   if (status !== 'open' || escalation.stage !== 'people') return stay(state);
   const isDone = outcome === 'sent' || outcome === 'deferred';
   const inMs = isDone ? remindMs : Math.min(AGAIN_MS, remindMs ?? AGAIN_MS);

@@ -88,6 +88,19 @@ describe('escalation', () => {
     expect(heard.state.resolved).toMatchObject({ by: 'kim', reason: 'by hand' });
   });
 
+  it('is told of its end also when that comes while people are only just being told', () => {
+    const world = new IncidentWorld().plan(TO_CHIEF).advance(5 * MINUTE);
+    world.send({ kind: 'resolve', by: 'kim', note: null });
+    expect([world.taken('tell-people').length, world.taken('tell-chief').length]).toEqual([1, 1]);
+    world.send({ kind: 'people-told', id: 'd', about: 'opened', outcome: 'sent', remindMs: null });
+    expect(world.taken('tell-people')).toMatchObject([{ about: 'resolved' }]);
+    const told = { kind: 'chief-told', round: 1, id: 'c', chief: 'boss', about: 'opened', failure: null } as const;
+    world.send(told);
+    expect(world.taken('tell-chief')).toMatchObject([{ about: 'resolved' }]);
+    world.send({ ...told, about: 'resolved' });
+    expect(world.taken('tell-chief')).toEqual([]);
+  });
+
   it('keeps what each channel has made of a notice; one that was sent stays sent', () => {
     const world = new IncidentWorld().plan(TO_PEOPLE);
     const row = { kind: 'delivery', id: 'd1', about: 'opened', reason: null } as const;
