@@ -28,6 +28,8 @@ export interface ChangedAgent {
   fields: string[];
   /** Whether a running process of it is replaced; null if that cannot be known before, as its template is out of reach. */
   restarts: boolean | null;
+  /** True for one that has been given up: as it is now it is started again. */
+  starts: boolean;
 }
 
 export interface ChangedSchedule {
@@ -46,7 +48,7 @@ export interface ChangedSetting {
 export function describeReload(view: ReloadView): string {
   const lines = [
     ...view.added.map((agentId) => `  + ${agentId} is new`),
-    ...view.changed.map(({ agent_id, fields, restarts }) => `  ~ ${agent_id}: ${fields.join(', ')}${AFTER(restarts)}`),
+    ...view.changed.map((each) => `  ~ ${each.agent_id}: ${each.fields.join(', ')} (${afterwards(each)})`),
     ...view.removed.map((agentId) => `  - ${agentId} is deleted`),
     ...view.skipped.map(({ agent_id, reason }) => `  ! ${agent_id} is left alone: ${reason}`),
     ...view.schedules.added.map((id) => `  + schedule ${id} is new`),
@@ -61,5 +63,7 @@ export function describeReload(view: ReloadView): string {
   return [`${head}:`, ...lines, `  ${unchanged}`].join('\n');
 }
 
-const AFTER = (restarts: boolean | null): string =>
-  restarts === null ? ' (may restart)' : restarts ? ' (restarts)' : ' (runs on)';
+function afterwards({ restarts, starts }: ChangedAgent): string {
+  if (starts) return 'is started again';
+  return restarts === null ? 'may restart' : restarts ? 'restarts' : 'without a restart';
+}

@@ -8,6 +8,10 @@ const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled'
 const BUSY_TRIES = 20;
 const BUSY_MS = 250;
 
+/** It should run, and does not: what has been changed of it is worth another try. */
+export const isGivenUp = ({ decision }: RosterRow): boolean =>
+  decision.phase.kind === 'disabled' && decision.desired === 'running';
+
 /** Makes the agents what the configuration says, one at a time; each change is accepted, and comes about by itself. */
 export class AgentChanges {
   private readonly workflows: AgentWorkflows;
@@ -40,8 +44,7 @@ export class AgentChanges {
     try {
       await this.command(agent_id, spec);
       // What could not be started as it was is given another try as it is.
-      if (decision.phase.kind === 'disabled' && decision.desired === 'running')
-        await this.workflows.command(agent_id, 'start', {});
+      if (isGivenUp(row)) await this.workflows.command(agent_id, 'start', {});
     } catch (error) {
       if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
       // Its workflow was lost: made again from what the roster remembers, with what the file says now.

@@ -6,7 +6,7 @@ import type { Definition } from '../contract/definition.ts';
 import { CodedError, codeOf, ERRORS } from '../contract/errors.ts';
 import type { ChangedAgent, ReloadView } from '../contract/reload-view.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
-import type { AgentChanges } from './agent-changes.ts';
+import { type AgentChanges, isGivenUp } from './agent-changes.ts';
 import { planConfig, type ConfigPlan } from './config-plan.ts';
 import type { Definitions } from './definitions.ts';
 import type { ScheduleChanges } from './schedule-changes.ts';
@@ -91,7 +91,7 @@ async function preview(
   for (const { input, row, fields } of plan.changed) {
     const after = await admit(definitions, input);
     const before = await admitQuietly(now, row.decision.input);
-    changed.push({ agent_id: row.agent_id, fields, restarts: restarts(row, before, after) });
+    changed.push({ agent_id: row.agent_id, fields, restarts: restarts(row, before, after), starts: isGivenUp(row) });
   }
   return { admitted: plan.added.map((input) => input.agent_id), changed };
 }
@@ -147,7 +147,8 @@ async function followersOf(
       ...(before.rules.launchDigest === after.rules.launchDigest ? [] : ['design_layer']),
     ].map((name) => (names.has(name) ? name : 'design_layer'));
     if (fields.length === 0) continue;
-    followers.push({ agent_id: row.agent_id, fields: [...new Set(fields)], restarts: restarts(row, before, after) });
+    const replaced = restarts(row, before, after);
+    followers.push({ agent_id: row.agent_id, fields: [...new Set(fields)], restarts: replaced, starts: false });
   }
   return followers;
 }

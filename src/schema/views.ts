@@ -303,6 +303,7 @@ export const reloadView = z
         agent_id: z.string(),
         fields: z.array(z.string()).meta({ description: 'What is other now, or the setting it follows from' }),
         restarts: z.boolean().nullable().meta({ description: 'Whether its process is replaced; null if not known yet' }),
+        starts: z.boolean().meta({ description: 'Whether it is started again, as it had been given up' }),
       }),
     ),
     removed: z.array(z.string()),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
-import { commands, wrong } from './pages.ts';
+import { commands, PAGES, shellLines, wrong } from './pages.ts';
 
 /** What is wrong with a command line of `openstarry-daemon`, seen from the help of the program; undefined if nothing is. */
 function complaint(program: Command, line: string): string | undefined {
@@ -44,4 +44,14 @@ it.each([
   [' stop --keep', 'has no option --keep'],
 ])('complaint about "%s" is %s', (line, expected) => {
   expect(complaint(createProgram(), line)).toBe(expected);
+});
+
+/** Whose shell blocks are run by a test: README by readme.test.ts, docs/api.md by test/e2e/front.test.ts, the others by messages-page.test.ts. */
+const RUN = ['README.md', 'docs/api.md', 'docs/messages.md', 'docs/sdk.md'];
+
+it('every curl in the pages is run by a test', () => {
+  const others = PAGES.filter(({ file }) => !RUN.includes(file));
+  expect(others.filter((one) => shellLines(one).some((line) => /\bcurl /.test(line))).map(({ file }) => file)).toEqual(
+    [],
+  );
 });

@@ -66,8 +66,8 @@ describe('reload', () => {
     const expected = {
       added: ['fresh'],
       changed: [
-        { agent_id: 'changes', fields: ['command', 'labels'], restarts: true },
-        { agent_id: 'policy', fields: ['fault_domains.mine'], restarts: false },
+        { agent_id: 'changes', fields: ['command', 'labels'], restarts: true, starts: false },
+        { agent_id: 'policy', fields: ['fault_domains.mine'], restarts: false, starts: false },
       ],
       removed: ['goes'],
       unchanged: ['stays'],
@@ -103,7 +103,9 @@ describe('reload', () => {
     await reload();
     await daemon.untilAgent('second', (a) => a.state === 'disabled', 'disabled');
     await daemon.configure({ agents: { stays: sleeper(), second: sleeper() } });
-    await reload();
+    expect((await reload()).body.changed).toEqual([
+      { agent_id: 'second', fields: ['command'], restarts: false, starts: true },
+    ]);
     await daemon.untilAgent('second', (a) => a.state === 'running', 'running');
   }, 60_000);
 
