@@ -14,6 +14,12 @@ export const workerIdentityOf = (host: string): string => `${WORKERS_OF}${host}`
 export const hostOfWorker = (identity: string): string | undefined =>
   identity.startsWith(WORKERS_OF) ? identity.slice(WORKERS_OF.length) : undefined;
 
+/**
+ * So long is a workflow task missed that a dead daemon had: its workflow answers nothing meanwhile. A task itself takes some
+ * milliseconds; the rest is for a machine that is far too busy.
+ */
+export const WORKFLOW_TASK_TIMEOUT = '5s';
+
 /** Activity ids are `<verb>/<generation>`: the same call asked for again, by whichever run, is the same call. */
 export const ADMISSION_PREFIX = 'admit/';
 export const runActivityId = (generation: number): string => `run/${generation}`;

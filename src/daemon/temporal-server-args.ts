@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { WORKFLOW_TASK_TIMEOUT } from '../contract/names.ts';
 
 /** Of the namespace that the embedded server makes by itself. */
 export const EMBEDDED_NAMESPACE = 'default';
@@ -48,6 +49,8 @@ export function temporalServerArgs(options: TemporalServerOptions): string[] {
     // Timers may fire late by this much, to save a shared database some trips. By default [1s] every back-off, however
     // short, takes a second longer than it says.
     'history.timerProcessorMaxTimeShift': '10ms',
+    // For lives that are started with Temporal's own tools, as well.
+    'history.defaultWorkflowTaskTimeout': WORKFLOW_TASK_TIMEOUT,
     'frontend.httpAllowedHosts': [nobody],
   };
   const flags: Array<[string, string | number]> = [

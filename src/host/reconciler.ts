@@ -10,6 +10,7 @@ import {
   stopActivityId,
   WAIT_PREFIX,
   waitActivityId,
+  WORKFLOW_TASK_TIMEOUT,
   WORKFLOW_TYPE,
   workflowIdOf,
 } from '../contract/names.ts';
@@ -253,6 +254,7 @@ export class Reconciler {
       await this.options.client.workflow.start(WORKFLOW_TYPE, {
         workflowId: workflowIdOf(row.agent_id),
         taskQueue: ORCHESTRATOR_QUEUE,
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
         args: [input],
         staticSummary: `agent ${row.agent_id}, ${reason}`.slice(0, 130),
       });

@@ -9,7 +9,13 @@ import {
 import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError, isErrorCode } from '../contract/errors.ts';
 import type { Accepted, CommandArgs } from '../contract/messages.ts';
-import { ORCHESTRATOR_QUEUE, WORKFLOW_TYPE, workflowIdOf, type CommandName } from '../contract/names.ts';
+import {
+  ORCHESTRATOR_QUEUE,
+  WORKFLOW_TASK_TIMEOUT,
+  WORKFLOW_TYPE,
+  workflowIdOf,
+  type CommandName,
+} from '../contract/names.ts';
 import { askTemporal, checkReachable } from './temporal-ask.ts';
 import { isUnreachable, type TemporalLink } from './temporal-link.ts';
 
@@ -45,6 +51,7 @@ export class AgentWorkflows {
           taskQueue: ORCHESTRATOR_QUEUE,
           workflowIdConflictPolicy: 'FAIL',
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+          workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
           staticSummary: summaryOf(input),
           args: [input],
         }),

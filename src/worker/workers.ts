@@ -23,6 +23,8 @@ export interface WorkersOptions {
 const POLLERS = { type: 'simple-maximum', maximum: 10 } as const;
 /** Memory for a replay of a short history: a cached workflow costs about 330 KB. */
 const MAX_CACHED_WORKFLOWS = 1_000;
+/** They run in one thread: more of them only wait here, where their time runs, instead of in the server's queue. */
+const WORKFLOW_TASKS = 20;
 /** How long after a daemon's death its sticky queues hold back workflow tasks. */
 const STICKY_TIMEOUT = '3s';
 /** Nothing runs long inside a worker (processes are watched without a slot), so nothing is lost by not waiting. */
@@ -64,7 +66,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
       },
       workflowTaskPollerBehavior: POLLERS,
       maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
-      maxConcurrentWorkflowTaskExecutions: 100,
+      maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
       stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     }),
     keep({ taskQueue: hostQueueOf(hostId), activities: { ...activities.host } }),

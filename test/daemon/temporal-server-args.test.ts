@@ -21,6 +21,7 @@ test('temporalServerArgs listens on the loopback address only and commits durabl
   expect(line).toMatch(/^server start-dev --ip 127\.0\.0\.1 --port 7233 .*--ui-ip 127\.0\.0\.1 --ui-port 8233/);
   expect(line).toContain('--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=FULL');
   expect(line).toContain('--search-attribute AgentId=Keyword');
+  expect(line).toContain('--dynamic-config-value history.defaultWorkflowTaskTimeout="5s"');
 });
 
 test('temporalServerArgs names another impossible HTTP host each time', () => {
