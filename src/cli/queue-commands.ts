@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { QueueView, SentView } from '../contract/messaging-views.ts';
-import { CodedError } from '../contract/errors.ts';
+import { CodedError, codeOf } from '../contract/errors.ts';
 import { collect, contextOf } from './context.ts';
-import { queuePath } from './daemon-client.ts';
+import { type DaemonClient, queuePath } from './daemon-client.ts';
 import { withExamples } from './examples.ts';
 import { addMessageOptions, given, messageBody, readJson, wholeNumber, type MessageOptions } from './message-body.ts';
 import { queueTable } from './message-output.ts';
@@ -53,7 +53,7 @@ export function addQueueCommands(program: Command): void {
 
   const set = queues
     .command('set <queue>')
-    .description('make a work queue, or change the settings of a queue')
+    .description('make a work queue, or change the settings that are given')
     .option('--member <agent_id>', 'an agent that works it; repeatable. Without any, all may', collect)
     .option('--member-label <name=value>', 'agents with this label work it; repeatable', collect)
     .option('--concurrency <messages>', 'handed out at the same time, to all together; none: no limit')
@@ -69,7 +69,9 @@ export function addQueueCommands(program: Command): void {
     .option('--max-per-sender <messages>', 'of them, from one sender')
     .action(async (queue: string, options: SetOptions, command: Command) => {
       const { json, daemon } = contextOf(command);
-      const answer = await daemon.json<QueueView>('PUT', queuePath(queue), { body: settingsBody(options) });
+      const changes = settingsBody(options);
+      const body = { ...(await written(daemon, queue)), ...changes };
+      const answer = await daemon.json<QueueView>('PUT', queuePath(queue), { body });
       print(json, answer, () => queueText(answer));
     });
   withExamples(
@@ -98,6 +100,17 @@ export function addQueueCommands(program: Command): void {
       print(json, answer, () => `${queue} is deleted`);
     });
   withExamples(rm, 'queues rm analysis');
+}
+
+/** As it stands, to be written again: what is not given stays. */
+async function written(daemon: DaemonClient, queue: string): Promise<Record<string, unknown>> {
+  try {
+    const { settings, members } = await daemon.json<QueueView>('GET', queuePath(queue));
+    return { ...settings, ...given('members', members ?? undefined) };
+  } catch (error) {
+    if (codeOf(error) === 'QUEUE_NOT_FOUND') return {};
+    throw error;
+  }
 }
 
 function settingsBody(options: SetOptions): Record<string, unknown> {

@@ -248,6 +248,8 @@ describe('queues', () => {
       members: ['w1', 'w2'],
       settings: { concurrency: null, ttl: null, retry: { initial: '2s' } },
     });
+    const kept = await json<QueueView>('queues', 'set', 'fresh', '--attempts', '7');
+    expect(kept).toEqual({ ...changed, settings: { ...changed.settings, attempts: 7 } });
     expect((await cli(['queues', 'ls'])).out).toMatch(/^QUEUE +READY .*\n(.*\n)*fresh +0 +0 +0 +0 +- +w1, w2\n/);
     expect((await cli(['queues', 'show', 'fresh'])).out).toMatch(/\n {2}ttl: none\n/);
     const watch = start('queues', 'ls', '--watch');

@@ -15,7 +15,7 @@ beforeAll(async () => {
   daemon = await TestDaemon.make({
     ports: { api, health: 0, metrics: 0, temporal: 0, ui: 0 },
     messages: { retry: { initial: '50ms', jitter: 0 } },
-    queues: { pool: { members: ['a', 'b'] }, anyone: {} },
+    queues: { pool: { members: ['a', 'b'] }, anyone: {}, narrow: { max_messages: 1, max_per_sender: 1 } },
     defaults: { stop: { grace: '2s' } },
   });
   await daemon.start();
@@ -147,6 +147,32 @@ describe('messages', () => {
     await a.send({ queue: 'anyone' }, 'TASK_DELEGATE', {});
     await until(() => seen.length === 2, { what: 'both tasks' });
     expect(new Set(seen)).toEqual(new Set(['anyone', 'pool']));
+  });
+});
+
+describe('a call', () => {
+  it('that is refused for now is tried again: a full queue takes the message when there is room', async () => {
+    const a = await sit(daemon, 'a');
+    const to = { queue: 'narrow' };
+    await a.send(to, 'TASK_DELEGATE', { n: 1 });
+    const second = a.send(to, 'TASK_DELEGATE', { n: 2 });
+    await until(() => a.lines.some((line) => line.includes('QUEUE_FULL') || line.includes('narrow')), {
+      what: 'a word about it',
+    });
+    const seen: unknown[] = [];
+    await running('b', (b) => b.on('TASK_DELEGATE', ({ payload }) => seen.push(payload)), { queues: ['narrow'] });
+    await second;
+    await until(() => seen.length === 2, { what: 'both' });
+    expect(seen).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('that is refused for good is not', async () => {
+    const a = await sit(daemon, 'a');
+    await expect(a.send('nobody', 'TEXT', 'x')).rejects.toMatchObject({
+      code: 'AGENT_NOT_FOUND',
+      remedy: expect.stringContaining('GET /agents'),
+    });
+    await expect(a.send('a', 'TASK_DELEGTE', {})).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
   });
 });
 
@@ -288,6 +314,13 @@ describe('an agent', () => {
     expect(await mailOf('b')).toMatchObject([{ payload: 'left', state: 'ready', attempt: 0 }]);
     await running('b', (agent) => agent.on('*', () => undefined));
     await untilEmpty('b');
+  });
+
+  it('reads its own lines', async () => {
+    await seatOf(daemon, 'writer', { command: ['sh', '-c', 'echo one; echo two; exec sleep 36074'] });
+    const writer = await sit(daemon, 'writer');
+    await until(async () => (await writer.logs()).length === 2, { what: 'two lines' });
+    expect([await writer.logs(1), await writer.logs()]).toEqual([['two'], ['one', 'two']]);
   });
 
   it('of an earlier process cannot go on', async () => {
