@@ -16,6 +16,7 @@ export interface CronFields {
   text: string;
   count: 5 | 6 | 7;
   /** Values that match, ascending; null: any. */
+  hours: number[] | null;
   daysOfMonth: number[] | null;
   months: number[] | null;
   daysOfWeek: number[] | null;
@@ -115,11 +116,12 @@ function parseFields(text: string): CronFields {
       throw new TypeError(`${(error as Error).message}${hintFor(text, words.length)}`, { cause: error });
     }
   });
-  const [daysOfMonth, months, daysOfWeek] = values.slice(words.length === 7 ? 3 : 2) as (number[] | null)[];
+  const [hours, daysOfMonth, months, daysOfWeek] = values.slice(words.length === 7 ? 2 : 1);
   const result: CronFields = {
     kind: 'fields',
     text,
     count: words.length as CronFields['count'],
+    hours: hours ?? null,
     daysOfMonth: daysOfMonth ?? null,
     months: months ?? null,
     daysOfWeek: daysOfWeek ?? null,
@@ -128,6 +130,10 @@ function parseFields(text: string): CronFields {
   checkPossible(result);
   return result;
 }
+
+/** True if it is the same in every hour of every day, so that no clock that is set changes anything. */
+export const isHourly = ({ hours, daysOfMonth, months, daysOfWeek, years }: CronFields): boolean =>
+  [hours, daysOfMonth, months, daysOfWeek, years].every((values) => values === null);
 
 /** Six fields with something that is no year at their end are most likely meant with the second in front. */
 function hintFor(text: string, count: number): string {

@@ -25,3 +25,11 @@ function isKnown(name: string): boolean {
     return false;
   }
 }
+
+/** True if its clocks always differ from UTC by whole hours, in the year of this moment: the minute is the same there. */
+export function hasWholeHours(name: string, atMs: number): boolean {
+  const year = new Date(atMs).getUTCFullYear();
+  const minuteIn = new Intl.DateTimeFormat('en', { timeZone: name, minute: 'numeric' });
+  const months = Array.from({ length: 12 }, (_, month) => Date.UTC(year, month, 15));
+  return months.every((ms) => Number(minuteIn.format(ms)) === 0);
+}

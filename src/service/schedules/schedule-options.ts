@@ -4,6 +4,8 @@ import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
 import { DEFAULT_CATCH_UP, tickWorkflowIdOf, type Overlap, type ScheduleInput } from '../../contract/schedule-view.ts';
 import { TICK_WORKFLOW_TYPE, type TickInput } from '../../contract/tick.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
+import { isHourly, type CronFields } from '../../domain/schedules/cron.ts';
+import { hasWholeHours } from '../../domain/schedules/time-zone.ts';
 import { parseMoment, utcFields, type LocalTime } from '../../domain/schedules/moment.ts';
 import { whenOf, type When } from '../../domain/schedules/when.ts';
 
@@ -47,7 +49,7 @@ function specOf(tick: TickInput): ScheduleSpec {
   const timezone = tick.schedule.timezone ?? 'UTC';
   switch (when.kind) {
     case 'cron':
-      return { cronExpressions: [when.cron.text], timezone };
+      return { cronExpressions: [when.cron.text], timezone: zoneFor(when.cron, timezone) };
     case 'every':
       return { intervals: [{ every: when.everyMs, offset: when.offsetMs }] };
     case 'once':
@@ -58,6 +60,13 @@ function specOf(tick: TickInput): ScheduleSpec {
       throw new TypeError('The moment of `after` is computed when the schedule is made');
   }
 }
+
+/**
+ * What comes each hour comes each hour: where the clocks go back, Temporal would leave one out (or make one twice, depending
+ * on the zone), so it is told to count in UTC.
+ */
+const zoneFor = (cron: CronFields, timezone: string): string =>
+  isHourly(cron) && hasWholeHours(timezone, Date.now()) ? 'UTC' : timezone;
 
 /** With its year it comes once. */
 const onceAt = ({ second, minute, hour, day, month, year }: LocalTime): string =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseCron, type CronFields } from '../../../src/domain/schedules/cron.ts';
+import { isHourly, parseCron, type CronFields } from '../../../src/domain/schedules/cron.ts';
 
 const messageOf = (text: string): string => {
   try {
@@ -9,6 +9,17 @@ const messageOf = (text: string): string => {
   }
   return 'accepted';
 };
+
+describe('isHourly', () => {
+  it.each([
+    ['*/5 * * * *', true],
+    ['0 * * * *', true],
+    ['*/10 * * * * * *', true],
+    ['0 */2 * * *', false],
+    ['0 * 1 * *', false],
+    ['0 * * * * 2027', false],
+  ])('%j: %s', (text, is) => expect(isHourly(parseCron(text) as CronFields)).toBe(is));
+});
 
 describe('parseCron', () => {
   it.each([
@@ -39,7 +50,13 @@ describe('parseCron', () => {
       daysOfWeek: [0, 5, 6],
       years: [2026, 2028],
     });
-    expect(parseCron('0 9 * * *')).toMatchObject({ daysOfMonth: null, months: null, daysOfWeek: null, years: null });
+    expect(parseCron('0 9 * * *')).toMatchObject({
+      hours: [9],
+      daysOfMonth: null,
+      months: null,
+      daysOfWeek: null,
+      years: null,
+    });
   });
 
   it.each([

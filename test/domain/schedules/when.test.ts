@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseMoment, utcFields } from '../../../src/domain/schedules/moment.ts';
-import { checkTimeZone } from '../../../src/domain/schedules/time-zone.ts';
+import { checkTimeZone, hasWholeHours } from '../../../src/domain/schedules/time-zone.ts';
 import { warningsOf } from '../../../src/domain/schedules/warnings.ts';
 import { describeWhen, whenOf } from '../../../src/domain/schedules/when.ts';
 
@@ -90,6 +90,16 @@ describe('checkTimeZone', () => {
   ])('refuses %j: %s', (name, says) => {
     expect(messageOf(() => checkTimeZone(name))).toContain(says);
   });
+});
+
+describe('hasWholeHours', () => {
+  it.each([
+    ['UTC', true],
+    ['Europe/Berlin', true],
+    ['Asia/Kolkata', false],
+    ['Australia/Lord_Howe', false],
+    ['Asia/Kathmandu', false],
+  ])('%s: %s', (zone, has) => expect(hasWholeHours(zone, Date.UTC(2026, 5, 1))).toBe(has));
 });
 
 describe('warningsOf', () => {
