@@ -19,6 +19,7 @@ import { errorBody, errorHandler, notFoundHandler } from './error-reply.ts';
 import { eventRoute } from './event-route.ts';
 import { answerOnce } from './idempotency.ts';
 import { onlyJson } from './json-body.ts';
+import { incidentRoutes } from './incident-routes.ts';
 import { logRoute } from './log-route.ts';
 import { messageRoutes } from './message-routes.ts';
 import { documentRoutes } from './openapi.ts';
@@ -58,6 +59,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
   app.register(eventRoute(deps));
   app.register(logRoute(deps));
   app.register(daemonRoutes(deps));
+  app.register(incidentRoutes(deps, limit));
   app.register(messageRoutes(deps));
   app.register(queueRoutes(deps));
   app.register(topicRoutes(deps));

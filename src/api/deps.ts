@@ -4,6 +4,7 @@ import type { DaemonFacts } from '../contract/daemon-view.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import type { AgentCaller } from '../service/caller.ts';
+import type { Incidents } from '../service/incidents/incidents.ts';
 import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { Runs } from '../service/runs/runs.ts';
@@ -47,6 +48,7 @@ export interface ApiDeps {
     'list' | 'get' | 'create' | 'replace' | 'remove' | 'pause' | 'resume' | 'trigger' | 'backfill'
   >;
   runs: Pick<Runs, 'create' | 'list' | 'get' | 'cancel'>;
+  incidents: Pick<Incidents, 'report' | 'list' | 'get' | 'act' | 'testNotice'>;
   /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
   parseAgentInput: (body: unknown) => AgentRequest;
   log: Logger;

@@ -33,6 +33,7 @@ export function documentRoutes(app: FastifyInstance, version: string): void {
         { name: 'messages', description: 'What they say to each other' },
         { name: 'schedules', description: 'When agents are called' },
         { name: 'runs', description: 'Finite executions of agents' },
+        { name: 'incidents', description: 'What someone must know, and what waits for a decision' },
         { name: 'topics', description: 'What is said to whoever listens' },
         { name: 'state', description: 'What they keep' },
         { name: 'daemon', description: 'What runs them' },

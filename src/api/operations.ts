@@ -1,6 +1,7 @@
 /** What the OpenAPI document says of each route, besides the schemas by which its request is checked. */
 import { AGENT_OPERATIONS } from './operations/agents.ts';
 import { DAEMON_OPERATIONS } from './operations/daemon.ts';
+import { INCIDENT_OPERATIONS } from './operations/incidents.ts';
 import { MESSAGE_OPERATIONS } from './operations/messages.ts';
 import type { Operations } from './operations/operation.ts';
 import { PROBE_OPERATIONS } from './operations/probes.ts';
@@ -17,6 +18,7 @@ export const OPERATIONS: Operations = {
   ...STATE_OPERATIONS,
   ...SCHEDULE_OPERATIONS,
   ...RUN_OPERATIONS,
+  ...INCIDENT_OPERATIONS,
   ...DAEMON_OPERATIONS,
   ...PROBE_OPERATIONS,
 };

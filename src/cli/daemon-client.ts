@@ -73,6 +73,8 @@ export class DaemonClient {
 }
 
 export const agentPath = (agentId: string, rest = ''): string => `/agents/${encodeURIComponent(agentId)}${rest}`;
+export const incidentPath = (incidentId: string, rest = ''): string =>
+  `/incidents/${encodeURIComponent(incidentId)}${rest}`;
 export const queuePath = (queue: string, rest = ''): string => `/queues/${encodeURIComponent(queue)}${rest}`;
 
 function queryString(query: Query = {}): string {

@@ -4,7 +4,9 @@ import { addCompletion } from './completion.ts';
 import { addConfigCommands } from './config-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
+import { addIncidentCommands } from './incident-commands.ts';
 import { addMessageCommands } from './message-commands.ts';
+import { addNotifyCommands } from './notify-commands.ts';
 import { addQueueCommands } from './queue-commands.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { addSessionCommands } from './session-commands.ts';
@@ -48,6 +50,8 @@ export function createProgram(): Command {
   addQueueCommands(program);
   addTopicCommands(program);
   addStateCommands(program);
+  addIncidentCommands(program);
+  addNotifyCommands(program);
   addConfigCommands(program);
   addServiceCommands(program);
   addCompletion(program);

@@ -20,6 +20,7 @@ import { type Keys } from '../trust/keys.ts';
 import { createWorkers } from '../worker/workers.ts';
 import type { FailStopRequest } from '../contract/activities.ts';
 import type { Configuration } from './configuration.ts';
+import { IncidentParts } from './incident-parts.ts';
 import { Front } from './front.ts';
 import { custodyRecords, hostOrders } from './host-orders.ts';
 import type { MessageStores } from './message-stores.ts';
@@ -154,7 +155,19 @@ export async function assemble(base: Base): Promise<Parts> {
     live,
     orchestrator,
     cleared: (agentId) => messaging.mailboxes.cleared(agentId),
-    report: async (report) => log.warn({ ...report }, report.summary),
+    report: (report) => incidents.report(report),
+    log,
+  });
+  const incidents = new IncidentParts({
+    client,
+    temporal: watch,
+    roster,
+    bus: stores.bus,
+    configuration,
+    live,
+    orchestrator,
+    ending: base.ending,
+    tell: base.warn,
     log,
   });
   const answers = roster;
@@ -164,6 +177,7 @@ export async function assemble(base: Base): Promise<Parts> {
     messaging,
     schedules: finite.schedules,
     runs: finite.runs,
+    incidents: incidents.incidents,
     keys,
     fleet,
     temporal: watch,
@@ -184,7 +198,7 @@ export async function assemble(base: Base): Promise<Parts> {
       waits,
       define: (input) => definitions.trusted(input),
       failStop: base.failStop,
-      service: finite.activities,
+      service: { ...finite.activities, ...incidents.activities },
     }),
     roster,
     records: roster,
@@ -207,6 +221,7 @@ export async function assemble(base: Base): Promise<Parts> {
     orchestrator,
     messaging,
     finite,
+    incidents,
     front,
     workers,
   };

@@ -56,6 +56,7 @@ export class Daemon {
   private stores: MessageStores | undefined;
   private settleEnd: (end: DaemonEnd) => void = () => undefined;
   private failStopReason: string | undefined;
+  private failStopTold: Promise<void> | undefined;
   private cleared: FailStop | undefined;
   /** Resolves when everything is down. */
   readonly ended = new Promise<DaemonEnd>((resolve) => (this.settleEnd = resolve));
@@ -70,7 +71,10 @@ export class Daemon {
         this.temporal?.embedded?.noteExit(exit);
         this.parts?.host.onExit(exit);
       },
-      onStuck: (stuck) => options.log.warn(stuck, 'a process cannot be killed'),
+      onStuck: (stuck) => {
+        options.log.warn(stuck, 'a process cannot be killed');
+        this.parts?.incidents.stalled(stuck);
+      },
       onReconnected: async () => {
         await this.temporal?.embedded?.check();
         await this.syncHost();
@@ -137,7 +141,8 @@ export class Daemon {
     try {
       const { master } = this.parts?.configuration.current ?? this.options.config;
       const { say } = this.options;
-      await takeDown(this.standing, { keepAgents, master, say, letGo: () => this.abort.abort() });
+      const told = this.failStopTold;
+      await takeDown(this.standing, { keepAgents, master, say, told, letGo: () => this.abort.abort() });
     } catch (error) {
       this.trouble('The shutdown did not go in order', error);
       trouble = (error as Error).message;
@@ -217,7 +222,8 @@ export class Daemon {
       native,
     });
 
-    const { front, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, finite } = this.parts;
+    const { front, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, finite, incidents } =
+      this.parts;
     onFleet(roster, this.parts.logs);
     await messaging.open();
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
@@ -241,6 +247,7 @@ export class Daemon {
     watch.start();
     otherDaemons.start();
     finite.scheduleWatch.start();
+    incidents.upkeep.start();
   }
 
   private configurationOf({ key }: Keys, roster: Roster): Configuration {
@@ -256,6 +263,7 @@ export class Daemon {
       log,
       onUse: async (used) => {
         await this.parts?.messaging.use(messagingConfig(used));
+        this.parts?.incidents.use(used);
         void tellSettings(this.custody, used);
       },
     });
@@ -283,6 +291,8 @@ export class Daemon {
     stateDir.addFailStop({ ...request, at: new Date().toISOString() });
     failpoint('daemon.in-fail-stop');
     this.failStopReason ??= reason;
+    // The incident cannot go on while the daemon is down: people hear of it before.
+    this.failStopTold ??= this.parts?.incidents.failStopTold(agent_id);
     // After the activity has been completed: the shutdown waits for it.
     setImmediate(() => this.shutdown({ keepAgents: false }));
   }

@@ -10,6 +10,7 @@ import type { PortName } from '../contract/daemon-view.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
+import type { Incidents } from '../service/incidents/incidents.ts';
 import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
 import type { Runs } from '../service/runs/runs.ts';
@@ -24,6 +25,7 @@ export interface FrontOptions {
   messaging: Messaging;
   schedules: Schedules;
   runs: Runs;
+  incidents: Incidents;
   keys: Keys;
   fleet: Fleet;
   temporal: TemporalLink;
@@ -39,8 +41,8 @@ export class Front {
   private readonly listening: Listening[] = [];
 
   constructor(options: FrontOptions) {
-    const { orchestrator, messaging, schedules, runs, keys, fleet, temporal, log, daemon, answers, templates } =
-      options;
+    const { orchestrator, messaging, schedules, runs, incidents, keys, fleet } = options;
+    const { temporal, log, daemon, answers, templates } = options;
     const metrics = createMetrics(fleet);
     measureMessages(metrics.registry, messaging.counts);
     const auth = {
@@ -54,6 +56,7 @@ export class Front {
         messaging,
         schedules,
         runs,
+        incidents,
         auth,
         daemon,
         fleet,

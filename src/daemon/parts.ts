@@ -11,6 +11,7 @@ import type { Orchestrator } from '../service/orchestrator.ts';
 import type { Workers } from '../worker/workers.ts';
 import type { Configuration } from './configuration.ts';
 import type { Front } from './front.ts';
+import type { IncidentParts } from './incident-parts.ts';
 import type { RunParts } from './run-parts.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { OtherDaemons } from './other-daemons.ts';
@@ -34,6 +35,7 @@ export interface Parts {
   orchestrator: Orchestrator;
   messaging: Messaging;
   finite: RunParts;
+  incidents: IncidentParts;
   front: Front;
   workers: Workers;
 }

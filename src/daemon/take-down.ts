@@ -14,6 +14,8 @@ const SETTLE_MS = 2_000;
 const LET_GO_MS = 1_000;
 /** How long it waits for a worker: longer than those under way are given, see `SHUTDOWN_FORCE_TIME`. */
 const WORKER_END_MS = 7_000;
+/** How long for people to be told of a fail-stop. The agents' own ends count, too: it begins before. */
+const TOLD_MS = 5_000;
 /** How long for what is being published of the agents. */
 const PUBLISH_MS = 2_000;
 
@@ -32,13 +34,15 @@ export interface Farewell {
   master: string | null;
   /** For people: how far it is. */
   say: (line: string) => void;
+  /** Of a fail-stop: resolves when people have been told. */
+  told: Promise<void> | undefined;
   /** Called when nobody waits for the workflows any more. */
   letGo: () => void;
 }
 
-export async function takeDown(standing: Standing, { keepAgents, master, say, letGo }: Farewell): Promise<void> {
+export async function takeDown(standing: Standing, { keepAgents, master, say, told, letGo }: Farewell): Promise<void> {
   const { custody, parts } = standing;
-  const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons, finite } = parts ?? {};
+  const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons, finite, incidents } = parts ?? {};
   // A message must not start what is to be stopped.
   messaging?.rest();
   // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
@@ -47,6 +51,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, le
     watch?.stop(),
     otherDaemons?.stop(),
     finite?.scheduleWatch.stop(),
+    incidents?.upkeep.stop(),
     host?.stopWatching(),
   ]);
   const answers =
@@ -60,7 +65,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, le
     await stopAgents(custody, parts?.fleet, master);
     say('The agents are stopped.');
   }
-  await host?.settle(SETTLE_MS);
+  await Promise.all([host?.settle(SETTLE_MS), atMost(TOLD_MS, told)]);
   await atMost(WORKER_END_MS, workers?.workflows.stop());
   await atMost(LET_GO_MS, finite?.answers.stop());
   host?.close();
@@ -80,7 +85,7 @@ export async function undoStart(standing: Standing): Promise<void> {
   const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
   await parts?.front.close();
   await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
-  await Promise.all([parts?.finite.answers.stop(), parts?.finite.scheduleWatch.stop()]);
+  await Promise.all([parts?.finite.answers.stop(), parts?.finite.scheduleWatch.stop(), parts?.incidents.upkeep.stop()]);
   await closeStores(standing);
   await closeConnections(standing, { answers: true });
   await endCustody(standing, runsAgents);

@@ -3,6 +3,10 @@ import { buildApi } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
 import { createMetrics } from '../../src/api/metrics.ts';
 import type { AgentInput } from '../../src/contract/agent-input.ts';
+import { readReport } from '../../src/contract/incident-messages.ts';
+import { incidentViewOf } from '../../src/contract/incident-record.ts';
+import type { IncidentReport, IncidentView } from '../../src/contract/incident-view.ts';
+import { birth } from '../../src/domain/incidents/incident-reducer.ts';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { DaemonFacts } from '../../src/contract/daemon-view.ts';
 import type { RunRequest, RunView } from '../../src/contract/run-view.ts';
@@ -142,6 +146,17 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       get: answering('runs.get', runOf),
       cancel: answering('runs.cancel', (id: string) => ({ ...runOf(id), ended_at: '2026-01-01T09:00:01.000Z' })),
     },
+    incidents: {
+      report: answering('incidents.report', (report: IncidentReport) => ({
+        created: true,
+        settled: true,
+        incident: incidentOf(report.incident_id ?? 'i-new'),
+      })),
+      list: answering('incidents.list', () => ({ incidents: [incidentOf('i')], next: 7 })),
+      get: answering('incidents.get', incidentOf),
+      act: answering('incidents.act', (_verb: string, id: string) => incidentOf(id)),
+      testNotice: answering('incidents.testNotice', () => [{ channel: 'ops', ok: false, reason: 'it is down' }]),
+    },
     parseAgentInput: parseAgentRequest,
     log: logInto(lines),
     ...more,
@@ -233,3 +248,9 @@ export function logInto(lines: Record<string, unknown>[]): Logger {
 
 export const refusal = (code: 'TEMPORAL_UNAVAILABLE' | 'SPAWN_FAILED' | 'AGENT_EXISTS'): CodedError =>
   new CodedError(code, `${code} it is`);
+
+export function incidentOf(id: string): IncidentView {
+  const action = { command: 'restart', agent_id: 'w1' } as const;
+  const report = readReport({ summary: 'it leaks', proposal: { action, reason: 'so', risk: 'low', expires: '1h' } });
+  return incidentViewOf(birth(id, 'life', { kind: 'report', id: 'r', by: 'w1', report }, 0).state);
+}

@@ -4,6 +4,9 @@ import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { openSqliteRoster } from '../../src/adapters/sqlite-roster.ts';
+import type { ServiceActivities } from '../../src/activities/index.ts';
+import type { DeliveryNotes } from '../../src/ports/delivery-notes.ts';
+import type { Records } from '../../src/ports/records.ts';
 import type { Roster } from '../../src/ports/roster.ts';
 import type { Call } from '../../src/service/caller.ts';
 import type { HostControl } from '../../src/service/host-control.ts';
@@ -24,7 +27,7 @@ export async function codesOf(calls: Promise<unknown>[]): Promise<unknown[]> {
 /** A Temporal server of its own, real workers with real workflows, a real roster; only the processes are pretended. */
 export interface Lives {
   orchestrator: Orchestrator;
-  roster: Roster;
+  roster: Roster & Records & DeliveryNotes;
   host: PretendHost;
   logs: Lines;
   client: Client;
@@ -44,7 +47,15 @@ Runtime.install({
   telemetryOptions: { logging: { filter: 'off', forward: {} } },
 });
 
-export async function startLives(options: { cli: string; bundle: string; temporalTimeoutMs?: number }): Promise<Lives> {
+export interface LivesOptions {
+  cli: string;
+  bundle: string;
+  temporalTimeoutMs?: number;
+  /** Activities of incidents, runs, … for tests of those. */
+  service?: (parts: Pick<Lives, 'orchestrator' | 'roster' | 'client' | 'link'>) => Partial<ServiceActivities>;
+}
+
+export async function startLives(options: LivesOptions): Promise<Lives> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-test-service-'));
   let server = await startDevServer({ cli: options.cli, folder });
   const roster = await openSqliteRoster(path.join(folder, 'roster.db'));
@@ -66,13 +77,14 @@ export async function startLives(options: { cli: string; bundle: string; tempora
     heartbeat: host.heartbeat,
     temporalTimeoutMs: options.temporalTimeoutMs ?? 5000,
   });
+  const service = options.service?.({ orchestrator, roster, client, link });
   const native = await NativeConnection.connect({ address: server.address });
   const workers = await createWorkers({
     connection: native,
     namespace: 'default',
     hostId: HOST,
     workflowBundlePath: options.bundle,
-    activities: host.activities,
+    activities: { ...host.activities, ...(service === undefined ? {} : { service }) },
     roster,
     records: roster,
     onTrouble: () => undefined,

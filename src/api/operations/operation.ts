@@ -3,7 +3,17 @@ import type { ErrorCode } from '../../contract/errors.ts';
 
 export interface Operation {
   id: string;
-  tag: 'agents' | 'messages' | 'topics' | 'state' | 'schedules' | 'runs' | 'daemon' | 'probes' | 'documentation';
+  tag:
+    | 'agents'
+    | 'messages'
+    | 'topics'
+    | 'state'
+    | 'schedules'
+    | 'runs'
+    | 'incidents'
+    | 'daemon'
+    | 'probes'
+    | 'documentation';
   summary: string;
   description?: string;
   /** By status. Of several types, the first is what is sent unless the request asks for another. */

@@ -1,5 +1,6 @@
 import type { RecordRow, Records } from '../../ports/records.ts';
-import type { Roster } from '../../ports/roster.ts';
+import type { Roster, RosterRow } from '../../ports/roster.ts';
+import { incidentIdOfStall } from '../../contract/incident-view.ts';
 import { BY_DAEMON } from '../../domain/incidents/steps.ts';
 import type { IncidentWorkflows } from './incident-workflows.ts';
 import { recordOf } from './known-incident.ts';
@@ -29,6 +30,8 @@ export class IncidentUpkeep {
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
+  /** Agents with a process that cannot be killed, as far as is known. */
+  readonly #stalled = new Set<string>();
   #ended = false;
 
   constructor(deps: UpkeepDeps) {
@@ -37,13 +40,22 @@ export class IncidentUpkeep {
 
   start(): void {
     this.#unsubscribe = this.#deps.roster.subscribe((change) => {
-      if (change.kind !== 'removed') return;
-      this.#resolveOf(change.agent_id).catch((error: unknown) =>
-        // The next sweep finds them.
-        this.#deps.warn(`The incidents of ${change.agent_id}, which is deleted, are not resolved yet`, error),
-      );
+      const agentId = change.kind === 'row' ? change.row.agent_id : change.agent_id;
+      const over =
+        change.kind === 'removed'
+          ? this.#resolveOf(agentId)
+          : this.#stalled.has(agentId) && !isStopping(change.row)
+            ? this.#unstalled(agentId)
+            : undefined;
+      // The next sweep finds them.
+      over?.catch((error: unknown) => this.#deps.warn(`Incidents of ${agentId} are not resolved yet`, error));
     });
     this.#plan(0);
+  }
+
+  /** A process of it cannot be killed: that is over when its stop is. */
+  stalled(agentId: string): void {
+    this.#stalled.add(agentId);
   }
 
   async stop(): Promise<void> {
@@ -77,6 +89,7 @@ export class IncidentUpkeep {
         if (this.#ended) return;
         if (Date.now() - row.at_ms < FRESH_MS) continue;
         await this.#compare(row.id);
+        await this.#endStall(row);
         if (row.agent_id === null || !isOfLife(row) || (await roster.get(row.agent_id)) !== undefined) continue;
         // One that never was may be the subject of an incident, too.
         const existed = (await roster.history(row.agent_id, { limit: 1 })).length > 0;
@@ -100,6 +113,19 @@ export class IncidentUpkeep {
     }
     const record = recordOf(await records.getRecord('incident', incidentId));
     if (record !== undefined && record.state !== 'resolved') await workflows.restore(incidentId, record.restore);
+  }
+
+  /** An earlier daemon has reported it. */
+  async #endStall({ agent_id, id }: RecordRow): Promise<void> {
+    if (agent_id === null || id !== incidentIdOfStall(agent_id)) return;
+    const agent = await this.#deps.roster.get(agent_id);
+    if (agent !== undefined && !isStopping(agent)) await this.#unstalled(agent_id);
+  }
+
+  async #unstalled(agentId: string): Promise<void> {
+    this.#stalled.delete(agentId);
+    const word = { by: BY_DAEMON, note: 'its processes are gone' };
+    await this.#deps.workflows.resolve(incidentIdOfStall(agentId), word);
   }
 
   /** Those that run and of which the records know nothing. */
@@ -127,3 +153,5 @@ function isOfLife(row: RecordRow): boolean {
   const kind = recordOf(row)?.kind;
   return kind !== 'run' && kind !== 'schedule';
 }
+
+const isStopping = ({ decision }: RosterRow): boolean => decision.phase.kind === 'stopping';
