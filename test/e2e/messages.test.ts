@@ -200,7 +200,8 @@ describe('what belongs to an agent', () => {
     const args = ['workflow', 'signal', '--workflow-id', 'agent/gone2', '--name', 'delete', '--input', '{}'];
     await run(inject('temporalCli'), [...args, '--address', temporal.address]);
     await until(async () => (await daemon.agent('gone2')) === undefined, { what: 'its deletion' });
-    await spawn('gone2');
+    // Its id is free when its workflow is closed.
+    await until(async () => (await spawn('gone2')).status === 201, { what: 'another of that name' });
     expect(await size('@gone2')).toMatchObject({ size: 0 });
     expect((await daemon.call('GET', '/state/agents/gone2/k')).status).toBe(404);
   });
