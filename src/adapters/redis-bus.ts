@@ -157,10 +157,11 @@ export class RedisBus implements MessageBus {
   }
 
   async deleteQueue(queue: string): Promise<void> {
-    for (;;) {
-      const [, left] = await this.store.call('deleteQueue', [queue]);
-      if (left === 0) return;
-    }
+    let position = ['', ''];
+    do {
+      const [, upTo, after] = await this.store.call('deleteQueue', [queue, ...position]);
+      position = [upTo as string, after as string];
+    } while (position[1] !== '');
   }
 
   async publish({ topic, from, payload, key }: OutgoingEvent): Promise<PublishedEvent> {

@@ -4,7 +4,7 @@ import { redisSettingsOf } from './redis-settings.ts';
 import { RedisState } from './redis-state.ts';
 
 /** `use: redis`, with `url` and `prefix`. */
-const plugin: InfrastructurePlugin = {
+export const redisPlugin: InfrastructurePlugin = {
   manifest: {
     name: 'redis',
     type: 'infrastructure',
@@ -15,5 +15,3 @@ const plugin: InfrastructurePlugin = {
   openBus: async ({ settings, options }) => RedisBus.open(redisSettingsOf(settings), options),
   openState: async ({ settings, options }) => RedisState.open(redisSettingsOf(settings), options),
 };
-
-export default plugin;

@@ -11,9 +11,10 @@ export type PluginKind = 'bus' | 'state';
 
 const OPENS = { bus: 'openBus', state: 'openState' } as const;
 
-const BUILT_IN: Record<string, () => Promise<object>> = {
-  sqlite: () => import('../adapters/sqlite-plugin.ts'),
-  redis: () => import('../adapters/redis-plugin.ts'),
+/** Loaded when they are used: most daemons need only one of them. */
+const BUILT_IN: Record<string, () => Promise<{ default: InfrastructurePlugin }>> = {
+  sqlite: async () => ({ default: (await import('../adapters/sqlite-plugin.ts')).sqlitePlugin }),
+  redis: async () => ({ default: (await import('../adapters/redis-plugin.ts')).redisPlugin }),
 };
 
 /**

@@ -162,7 +162,7 @@ async function within<Store extends MessageBus | StateStore>(
   try {
     return await Promise.race([
       opening.catch((error: unknown) => {
-        throw failed(reasonOf(error), error);
+        throw codeOf(error) === 'PLUGIN_FAILED' ? error : failed(reasonOf(error), error);
       }),
       late,
     ]);

@@ -27,7 +27,7 @@ local function die(message, cause, detail)
     drop({ id = call('ZRANGE', queueKey(queue, 'dead'), 0, 0)[1], queue = queue })
   end
   publish(DEATHS.topic, DEATHS.from, fill(texts.event, values), nil)
-  if message.tell and message.tell ~= deleting and not overLimit(message.tell, DEATHS.from, 1, 1) then
+  if message.tell and message.tell ~= deleting and not overLimit(message.tell, nil, 1) then
     enqueue({
       queue = message.tell,
       from = DEATHS.from,
@@ -39,12 +39,19 @@ local function die(message, cause, detail)
   end
 end
 
+-- Why a message that was handed out does not come back; nil if it does.
+local function whyDead(message)
+  if message.attempt >= settingsOf(message.queue).maxAttempts then
+    return 'attempts'
+  end
+  return isExpired(message) and 'expired' or nil
+end
+
 -- It was handed out and nobody acknowledges it any more.
 local function takeBack(message)
-  if isExpired(message) then
-    die(message, 'expired')
-  elseif message.attempt >= settingsOf(message.queue).maxAttempts then
-    die(message, 'attempts')
+  local cause = whyDead(message)
+  if cause then
+    die(message, cause)
   else
     leave(message)
     toReady(message)

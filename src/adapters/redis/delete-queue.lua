@@ -1,22 +1,26 @@
--- ARGV[4]: queue. Some at a time: @returns whether something is left
+-- ARGV[4]: queue, ARGV[5]: the id up to which its messages go, ARGV[6]: the id after which to begin; both empty at first:
+-- what is sent meanwhile is another queue's. Some at a time: @returns the two for the next time, or an empty one at the end
+local SOME = 200
 local queue = ARGV[4]
+local upTo = ARGV[5] ~= '' and ARGV[5] or call('ZRANGE', queueKey(queue, 'ids'), -1, -1)[1] or '0'
 deleting = queue
-local left = 300
-for _, where in ipairs({ 'r9', 'r8', 'r7', 'r6', 'r5', 'r4', 'r3', 'r2', 'r1', 'r0', 'delayed', 'leased' }) do
-  if left > 0 then
-    for _, id in ipairs(call('ZRANGE', queueKey(queue, where), 0, left - 1)) do
-      die(load(id), 'deleted')
-      left = left - 1
-    end
+local ids = call('ZRANGEBYLEX', queueKey(queue, 'ids'), ARGV[6] == '' and '-' or '(' .. ARGV[6], '[' .. upTo, 'LIMIT', 0, SOME)
+for _, id in ipairs(ids) do
+  local message = load(id)
+  -- A dead letter before it may have had to make room.
+  if message and message.state ~= 'dead' then
+    die(message, 'deleted')
   end
 end
-if counted(queue, '') > 0 then
-  return answer({ 'ok', 1 })
+if #ids == SOME then
+  return answer({ 'ok', upTo, ids[SOME] })
 end
-if call('ZCARD', queueKey(queue, 'dead')) > 0 then
+if counted(queue, '') > 0 then
+  call('HSET', QUEUES, queue, '{}')
+elseif call('ZCARD', queueKey(queue, 'dead')) > 0 then
   call('HSET', QUEUES, queue, GONE)
 else
   call('HDEL', QUEUES, queue)
 end
 changed('q' .. queue)
-return answer({ 'ok', 0 })
+return answer({ 'ok', upTo, '' })

@@ -1,9 +1,7 @@
 -- ARGV[6]: milliseconds until the next attempt; empty: the script answers with what they follow from, and does nothing
 -- ARGV[7]: 1 if there is to be no further attempt, ARGV[8]: why, with '=' before it, or empty
 local why = ARGV[8] ~= '' and string.sub(ARGV[8], 2) or nil
-local settings = settingsOf(held.queue)
-local cause = (ARGV[7] == '1' and 'rejected') or (isExpired(held) and 'expired')
-  or (held.attempt >= settings.maxAttempts and 'attempts')
+local cause = ARGV[7] == '1' and 'rejected' or whyDead(held)
 if cause then
   die(held, cause, why)
   return answer({ 'dead' })
