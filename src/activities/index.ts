@@ -12,6 +12,7 @@ import type { TickActivities } from '../contract/tick.ts';
 import type { DependencyWaits } from '../host/dependency-waits.ts';
 import type { Host } from '../host/host.ts';
 import { awaitDependencies } from './await-dependencies.ts';
+import { beating } from './beating.ts';
 import type { Executing } from './executing.ts';
 import { failingClearly } from './failures.ts';
 import { resolveTemplate } from './resolve-template.ts';
@@ -64,5 +65,5 @@ type Activity = (request: never) => Promise<unknown>;
 
 const allClearly = <Activities extends object>(all: Activities): Activities =>
   Object.fromEntries(
-    Object.entries(all).map(([name, activity]) => [name, failingClearly(activity as Activity)]),
+    Object.entries(all).map(([name, activity]) => [name, failingClearly(beating(activity as Activity))]),
   ) as Activities;

@@ -49,6 +49,8 @@ export interface RunParts {
 
 /** For one call to Temporal. */
 const CALL_MS = 5_000;
+/** A schedule is asked of Temporal's own worker: the first question after a kill of the server waits for its dead one. */
+const SCHEDULE_CALL_MS = 15_000;
 
 export function createRunParts(options: RunPartsOptions): RunParts {
   const { client, temporal: link, roster, bus, logs, configuration, live, orchestrator, report, log } = options;
@@ -56,7 +58,7 @@ export function createRunParts(options: RunPartsOptions): RunParts {
   const admit = (input: AgentInput): Promise<unknown> => definitions.admit(input);
   const warn = (message: string, fields: Record<string, unknown>): void => log.warn(fields, message);
   const asking = { client, link, timeoutMs: CALL_MS };
-  const temporalSchedules = new TemporalSchedules(asking);
+  const temporalSchedules = new TemporalSchedules({ ...asking, timeoutMs: SCHEDULE_CALL_MS });
   const schedules = new Schedules({ temporal: temporalSchedules, roster, liveGeneration: live, sign, admit });
   const answers = new RunAnswers({ bus, client, roster, warn });
   const isOpen = async (agentId: string): Promise<boolean> => {
@@ -84,7 +86,7 @@ export function createRunParts(options: RunPartsOptions): RunParts {
         log: (message, fields) => log.info(fields, message),
       }),
     },
-    scheduleWatch: new ScheduleWatch({ temporal: temporalSchedules, schedules, roster, report, warn }),
+    scheduleWatch: new ScheduleWatch({ temporal: temporalSchedules, schedules, roster, isOpen, report, warn }),
     answers,
   };
 }

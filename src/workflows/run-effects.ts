@@ -220,6 +220,8 @@ const activities = (about: string): RunActivities =>
   proxyActivities<RunActivities>({
     taskQueue: ORCHESTRATOR_QUEUE,
     startToCloseTimeout: '2 minutes',
+    // What was lost with a daemon that died is found after this.
+    heartbeatTimeout: '10s',
     retry: RETRY,
     summary: summaryOf(about),
   });

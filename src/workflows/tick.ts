@@ -33,7 +33,7 @@ export async function tick(input: TickInput): Promise<TickResult> {
   if (mode === 'run') return runOnce(input, scheduledAt);
   const { deliverTick } = proxyActivities<TickActivities>({
     taskQueue: ORCHESTRATOR_QUEUE,
-    startToCloseTimeout: '30s',
+    startToCloseTimeout: '10s',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' },
     summary: `CRON to ${agent_id}`,
   });

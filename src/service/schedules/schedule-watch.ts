@@ -10,6 +10,8 @@ export interface ScheduleWatchDeps {
   temporal: Pick<TemporalSchedules, 'list'>;
   schedules: Pick<Schedules, 'removeOf'>;
   roster: Pick<Roster, 'subscribe' | 'get' | 'history' | 'getFact' | 'setFact'>;
+  /** Whether the agent's workflow is open. */
+  isOpen: (agentId: string) => Promise<boolean>;
   report: (report: IncidentReport) => Promise<void>;
   warn: (message: string, fields: Record<string, unknown>) => void;
   /** Between two looks at all schedules. @default 30000 */
@@ -74,8 +76,10 @@ export class ScheduleWatch {
     const { roster } = this.#deps;
     for (const agentId of new Set(found.map(({ tick }) => tick.schedule.agent_id))) {
       if ((await roster.get(agentId)) !== undefined) continue;
-      // Of whom nothing at all is known may be an agent of a roster that was lost, which is filled again in a moment.
-      if ((await roster.history(agentId, { limit: 1 })).length > 0) this.#clear(agentId, false);
+      // Of whom nothing at all is known may be an agent of a roster that was lost, which is filled again in a moment; and
+      // one that has just been made anew may not have published itself yet.
+      const wasThere = (await roster.history(agentId, { limit: 1 })).length > 0;
+      if (wasThere && !(await this.#deps.isOpen(agentId))) this.#clear(agentId, false);
     }
   }
 
