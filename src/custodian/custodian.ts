@@ -65,6 +65,8 @@ export interface Custodian {
   incarnations: ReadonlyMap<string, Incarnation>;
   /** Takes up what ran under the last custodian. */
   recover(): void;
+  /** The daemon has this pid: a record that names it as an agent cannot be true. */
+  disown(pid: number): void;
   signaller: Signaller;
   close(): void;
 }
@@ -301,6 +303,20 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog, c
       });
       watch.wake();
       cgroups?.tidy(new Set([...incarnations.values()].flatMap(({ record }) => record.cgroup ?? [])));
+    },
+
+    disown(pid) {
+      for (const incarnation of incarnations.values()) {
+        const { agent, key, record } = incarnation;
+        if (incarnation.pid !== pid || incarnation.child || incarnation.ended || isReserved(agent)) continue;
+        log.warn('An agent is gone', { agent, pid, cause: 'custodian_lost', why: `pid ${pid} is the daemon's` });
+        // Nothing that hangs on that pid is of it: only what carries the marker of this very spawn.
+        tree.remove(key);
+        Object.assign(incarnation, { pid: -1, start: -1 });
+        const marker = markerOf(agent, record.generation, record.nonce);
+        tree.add({ key, pid: -1, start: -1, marker, isNew: false, kin: [] });
+        end(incarnation, null, null, 'custodian_lost');
+      }
     },
 
     close() {

@@ -52,6 +52,7 @@ export function createRequests({ custodian, keeper, about, daemon, end }: Reques
         // Somebody has started another one: two would be one too many.
         if (!isChild) keeper.keep(undefined);
         custodian.signaller.protectDaemon(isChild ? undefined : params.pid);
+        if (!isChild) custodian.disown(params.pid);
       }
       return { ...about, protocol: PROTOCOL, shutting_down: custodian.shutdown.isActive };
     },

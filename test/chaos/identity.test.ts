@@ -6,6 +6,7 @@ import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { LiveRecord } from '../../src/custodian/custody-state.ts';
 import { decodeJournal, encodeLine } from '../../src/custodian/journal-line.ts';
 import { isAlive } from '../support/daemon.ts';
+import { startTimeOf } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 import { chaos } from './chaos-case.ts';
 import { FOREIGN_NONCE, Trial } from './trial.ts';
@@ -46,8 +47,7 @@ const CHANGES: Change[] = [
     what: 'its pid was given to a process that carries another marker',
     change: async (trial) => {
       const { pid } = await trial.addBystander({ OPENSTARRY_INCARNATION: `${trial.id('one')}/1/${FOREIGN_NONCE}` });
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      return { pid, start: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) };
+      return { pid, start: startTimeOf(pid) };
     },
     reason: 'exit code unknown',
   },
@@ -91,6 +91,39 @@ describe('while daemon, custodian and Temporal were dead', () => {
       { isLong: change !== bystanderPid },
     );
   }
+});
+
+describe('while the custodian was dead and the daemon lived', () => {
+  chaos(
+    "an agent's record names the daemon: the daemon is not signalled, the agent is started once and not charged",
+    async (c) => {
+      await using trial = await Trial.make(c);
+      await trial.daemon.start();
+      const id = trial.id('one');
+      const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
+        agent_id: id,
+        command: ['sleep', '36085'],
+      });
+      const daemon = trial.daemon.process!.pid!;
+      const { pid } = await trial.daemon.custody();
+      process.kill(daemon, 'SIGSTOP'); // it would start another custodian at once
+      process.kill(pid, 'SIGKILL');
+      process.kill(body.pid!, 'SIGKILL');
+      await until(() => !isAlive(pid) && !isAlive(body.pid!), { what: 'the end of custodian and agent' });
+      tamper(trial, id, { pid: daemon, start: startTimeOf(daemon) });
+      process.kill(daemon, 'SIGCONT');
+      const now = await trial.daemon.untilAgent(
+        id,
+        (a) => a.generation === 2 && a.state === 'running',
+        'running',
+        60_000,
+      );
+      c.check(now.restarts === 0, `it was charged ${now.restarts} restarts`);
+      c.check(isAlive(daemon), 'the daemon was killed');
+      await trial.compare('after the custodian');
+      await trial.finish();
+    },
+  );
 });
 
 const isRoot = process.getuid?.() === 0;

@@ -31,6 +31,8 @@ export class TestDaemon {
   process: ChildProcess | undefined;
   /** A command that runs the daemon as its child. */
   under: string[] = [];
+  /** Which build of it is run. */
+  entry = ENTRY;
   output = '';
   private configFile = '';
 
@@ -78,7 +80,7 @@ export class TestDaemon {
   /** Runs the command line and keeps its output. */
   launch(args: string[]): ChildProcess {
     this.output = '';
-    const [program = '', ...rest] = [...this.under, process.execPath, ENTRY, ...args];
+    const [program = '', ...rest] = [...this.under, process.execPath, this.entry, ...args];
     const child = spawn(program, rest, {
       env: this.env,
       cwd: this.dir,
