@@ -206,7 +206,6 @@ export async function assemble(base: Base): Promise<Parts> {
   });
   return {
     client,
-    connection,
     native,
     roster,
     fleet,

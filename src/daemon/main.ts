@@ -21,9 +21,6 @@ const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-/** How long the process may take to end by itself once everything is down. */
-const LINGER_MS = 2_000;
-
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
 
 /** `openstarry-daemon start`: runs in the foreground until it is told to end. Sets the exit code. */
@@ -53,8 +50,8 @@ export async function main(options: StartOptions): Promise<void> {
   story.close();
   say(lastWord(end));
   process.exitCode = end.kind === 'stopped' ? 0 : ERRORS[end.kind === 'failed' ? 'INTERNAL' : 'FAIL_STOPPED'].exit;
-  // A worker that Temporal has left without an answer keeps the process for ever.
-  setTimeout(() => process.exit(), LINGER_MS).unref();
+  // A connection, or a worker that Temporal has left without an answer, keeps the process for ever.
+  process.stdout.write('', () => process.exit());
 }
 
 function lastWord(end: DaemonEnd): string {

@@ -1,4 +1,4 @@
-import type { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import type { DependencyWaits } from '../host/dependency-waits.ts';
 import type { Fleet } from '../host/fleet.ts';
@@ -20,7 +20,6 @@ import type { TemporalWatch } from './temporal-watch.ts';
 /** What a started daemon consists of. */
 export interface Parts {
   client: Client;
-  connection: Connection;
   native: NativeConnection;
   roster: Roster;
   fleet: Fleet;

@@ -54,11 +54,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, to
     incidents?.upkeep.stop(),
     host?.stopWatching(),
   ]);
-  const answers =
-    (await atMost(
-      LET_GO_MS,
-      stopped.then(() => true),
-    )) === true;
+  await atMost(LET_GO_MS, stopped);
   // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
   await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));
   if (!keepAgents) {
@@ -74,7 +70,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, to
   await front?.close();
   await closeStores(standing);
   if (standing.stores) say('The queue is closed.');
-  await closeConnections(standing, { answers });
+  await closeConnections(standing);
   await endCustody(standing, keepAgents);
 }
 
@@ -87,7 +83,7 @@ export async function undoStart(standing: Standing): Promise<void> {
   await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
   await Promise.all([parts?.finite.answers.stop(), parts?.finite.scheduleWatch.stop(), parts?.incidents.upkeep.stop()]);
   await closeStores(standing);
-  await closeConnections(standing, { answers: true });
+  await closeConnections(standing);
   await endCustody(standing, runsAgents);
 }
 
@@ -112,15 +108,12 @@ async function closeStores({ parts, stores, trouble }: Standing): Promise<void> 
   }
 }
 
-async function closeConnections(
-  { parts, roster, trouble }: Standing,
-  { answers }: { answers: boolean },
-): Promise<void> {
-  const { connection, native, fleet } = parts ?? {};
+/** The client's connection goes with the process: a call that is tried again on a closed one throws where nobody can catch it. */
+async function closeConnections({ parts, roster, trouble }: Standing): Promise<void> {
+  const { native, fleet } = parts ?? {};
   fleet?.close();
   try {
-    // A call that is tried again on a closed connection throws where nobody can catch it.
-    await Promise.all([answers ? connection?.close() : undefined, native?.close(), roster?.close()]);
+    await Promise.all([native?.close(), roster?.close()]);
   } catch (error) {
     trouble('A connection cannot be closed', error);
   }
