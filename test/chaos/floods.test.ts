@@ -99,45 +99,53 @@ describe('a flood', () => {
     { timeoutMs: 240_000 },
   );
 
-  chaos(
-    'of signals straight to a workflow: the process lives on, the life goes on',
-    async (c) => {
-      await using trial = await Trial.make(c);
-      await trial.daemon.start();
-      c.rounds = c.size(2_000, 12_000);
-      const id = trial.id('signalled');
-      const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
-        agent_id: id,
-        command: ['sleep', '36091'],
-      });
-      const client = await clientOf(trial);
-      const handle = client.workflow.getHandle(workflowIdOf(id));
-      const sentMs = performance.now();
-      let refused = 0;
-      let sent = 0;
-      const sender = async (): Promise<void> => {
-        while (sent < c.rounds) {
-          sent += 1;
-          await handle.signal('start').catch(() => (refused += 1));
-        }
-      };
-      await Promise.all(Array.from({ length: 50 }, sender));
-      c.figure('sent', `${c.rounds} in ${Math.round(performance.now() - sentMs)} ms, ${refused} refused by Temporal`);
-      const settledMs = await timed(() =>
-        until(async () => (await trial.daemon.call('POST', `/agents/${id}/start`)).status === 200, {
-          deadlineMs: 60_000,
-          what: 'a command to be accepted and carried out',
-        }),
-      );
-      c.figure('a command is carried out again', `${Math.round(settledMs)} ms after the last signal`);
-      const now = await trial.daemon.untilAgent(id, (a) => a.state === 'running', 'running', 60_000);
-      c.check(now.pid === body.pid && isAlive(body.pid!), `pid ${now.pid}, it was ${body.pid}`);
-      await client.connection.close();
-      await trial.compare('after the flood');
-      await trial.finish();
-    },
-    { isLong: true, timeoutMs: 240_000 },
-  );
+  for (const isDown of [false, true]) {
+    chaos(
+      `of signals straight to a workflow${isDown ? ' while the daemon is dead' : ''}: the process lives on, the life goes on`,
+      async (c) => {
+        await using trial = await Trial.make(c);
+        await trial.daemon.start();
+        c.rounds = c.size(2_000, 12_000);
+        const id = trial.id('signalled');
+        const { body } = await trial.daemon.call<AgentView>('POST', '/agents', {
+          agent_id: id,
+          command: ['sleep', '36091'],
+        });
+        const client = await clientOf(trial);
+        const handle = client.workflow.getHandle(workflowIdOf(id));
+        if (isDown) await trial.daemon.signal('SIGKILL');
+        const sentMs = performance.now();
+        let refused = 0;
+        let sent = 0;
+        const sender = async (): Promise<void> => {
+          while (sent < c.rounds) {
+            sent += 1;
+            await handle.signal('start').catch(() => (refused += 1));
+          }
+        };
+        await Promise.all(Array.from({ length: 50 }, sender));
+        c.figure('sent', `${c.rounds} in ${Math.round(performance.now() - sentMs)} ms, ${refused} refused by Temporal`);
+        if (isDown) await trial.daemon.start();
+        const settledMs = await timed(() =>
+          until(async () => (await trial.daemon.call('POST', `/agents/${id}/start`)).status === 200, {
+            deadlineMs: 60_000,
+            what: 'a command to be accepted and carried out',
+          }),
+        );
+        c.figure('a command is carried out again', `${Math.round(settledMs)} ms later`);
+        const now = await trial.daemon.untilAgent(id, (a) => a.state === 'running', 'running', 60_000);
+        c.check(now.pid === body.pid && isAlive(body.pid!), `pid ${now.pid}, it was ${body.pid}`);
+        // Whatever became of its workflow: what dies now is replaced.
+        process.kill(now.pid!, 'SIGKILL');
+        const replaced = (a: AgentView): boolean => a.state === 'running' && a.pid !== now.pid;
+        await trial.daemon.untilAgent(id, replaced, 'replaced', 60_000);
+        await client.connection.close();
+        await trial.compare('after the flood');
+        await trial.finish();
+      },
+      { isLong: true, timeoutMs: 240_000 },
+    );
+  }
 
   chaos(
     'of crashes: as many as 24 h of a crash loop have, no run of the workflow reaches 4,096 events',

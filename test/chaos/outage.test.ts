@@ -1,13 +1,16 @@
+import { execFile } from 'node:child_process';
 import { readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { describe, inject } from 'vitest';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import { isAlive } from '../support/daemon.ts';
 import { startDevServer, type DevServer } from '../support/dev-server.ts';
 import { until } from '../support/wait.ts';
 import { chaos, type ChaosCase } from './chaos-case.ts';
+import { scaledBuild, SCALED_HEARTBEAT_MS } from './scaled.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { Trial } from './trial.ts';
 
@@ -17,6 +20,8 @@ interface Outage {
   trial: Trial;
   begin: () => void;
   end: () => void;
+  /** Default: three times the longest time-out but the heartbeat's, and short in the short version. */
+  lengthMs?: number;
 }
 
 describe('Temporal cannot be reached', () => {
@@ -37,39 +42,58 @@ describe('Temporal cannot be reached', () => {
     { isLong: true, timeoutMs: 600_000 },
   );
 
-  for (const [title, begin] of [
+  for (const [title, how] of [
     ['as the cable is cut', 'cut'],
     ['as nothing comes through the cable', 'stall'],
   ] as const) {
-    chaos(
-      title,
-      async (c) => {
-        const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-chaos-temporal-'));
-        let server: DevServer | undefined;
-        let proxy: TcpProxy | undefined;
-        try {
-          server = await startDevServer({ cli: inject('temporalCli'), folder });
-          const cable = await TcpProxy.to(server.address);
-          proxy = cable;
-          await using trial = await Trial.make(c, { agents: FLEET, env: { TEMPORAL_ADDRESS: cable.address } });
-          await trial.daemon.start();
-          await trial.untilFleetRuns(FLEET);
-          await outage(c, { trial, begin: () => cable[begin](), end: () => cable.mend() });
-          await trial.finish();
-        } finally {
-          await proxy?.end();
-          await server?.connection.close();
-          await server?.stop();
-          await rm(folder, { recursive: true, force: true });
-        }
-      },
-      { isLong: begin !== 'cut', timeoutMs: 600_000 },
-    );
+    const behind = (c: ChaosCase): Promise<void> =>
+      behindCable(async (cable) => {
+        await using trial = await Trial.make(c, { agents: FLEET, env: { TEMPORAL_ADDRESS: cable.address } });
+        await trial.daemon.start();
+        await trial.untilFleetRuns(FLEET);
+        await outage(c, { trial, begin: () => cable[how](), end: () => cable.mend() });
+        await trial.finish();
+      });
+    chaos(title, behind, { isLong: how !== 'cut', timeoutMs: 600_000 });
   }
+
+  chaos(
+    'for three times the heartbeat time-out (20 s instead of 10 min): the server gives the calls up, the agents run on',
+    (c) =>
+      behindCable(async (cable) => {
+        await using build = await scaledBuild(inject('root'));
+        await using trial = await Trial.make(c, { agents: FLEET, env: { TEMPORAL_ADDRESS: cable.address } });
+        trial.daemon.entry = build.entry;
+        await trial.daemon.start();
+        await trial.untilFleetRuns(FLEET);
+        const lengthMs = 3 * SCALED_HEARTBEAT_MS;
+        await outage(c, { trial, begin: () => cable.cut(), end: () => cable.mend(), lengthMs });
+        c.check((await attempts(trial, trial.id(FLEET - 1))) > 1, 'the call was not given up: nothing has been tried');
+        await trial.finish();
+      }),
+    { isLong: true, timeoutMs: 600_000 },
+  );
 });
 
+/** A Temporal server of its own, behind a cable that can be cut. */
+async function behindCable(run: (cable: TcpProxy) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-chaos-temporal-'));
+  let server: DevServer | undefined;
+  let cable: TcpProxy | undefined;
+  try {
+    server = await startDevServer({ cli: inject('temporalCli'), folder });
+    cable = await TcpProxy.to(server.address);
+    await run(cable);
+  } finally {
+    await cable?.end();
+    await server?.connection.close();
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /** The rules of an outage: agents run on, stops and deletes are obeyed and kept, everything else waits or is refused. */
-async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void> {
+async function outage(c: ChaosCase, { trial, begin, end, lengthMs = c.size(6_000, 180_000) }: Outage): Promise<void> {
   const { daemon } = trial;
   const before = await trial.untilFleetRuns(FLEET);
   const [stopped, deleted, both, crashed, again, untouched] = [...before.keys()] as [string, ...string[]];
@@ -110,7 +134,6 @@ async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void
     c.check(status === 202, `stop or delete of ${id}: ${status} ${JSON.stringify(body)}`);
     await until(() => !isAlive(before.get(id!) ?? 0), { what: `the end of ${id}` });
   }
-  const lengthMs = c.size(6_000, 180_000);
   await until(() => performance.now() - sinceMs > lengthMs, { deadlineMs: lengthMs + 10_000, what: 'the outage' });
   const minutes = (performance.now() - sinceMs) / 60_000;
   const perMinute = Math.round((said(trial).length - linesBefore) / Math.max(1, minutes));
@@ -152,7 +175,17 @@ async function outage(c: ChaosCase, { trial, begin, end }: Outage): Promise<void
   // Whatever was sent twice has arrived by now.
   await until(() => performance.now() - endedMs > 5_000, { what: 'five seconds' });
   c.check((await views()).get(again!)?.state === 'running', 'an old stop ended what was started after it');
+  c.figure('the call that watches an agent was made', `${await attempts(trial, untouched!)} times`);
   await trial.compare('after the outage');
+}
+
+/** How often the server has handed out the call that watches the agent's process: once more after each time-out. */
+async function attempts(trial: Trial, id: string): Promise<number> {
+  const { address } = (await trial.daemon.status()).temporal;
+  const args = ['workflow', 'describe', '--workflow-id', `agent/${id}`, '--address', address, '-o', 'json'];
+  const { stdout } = await promisify(execFile)(inject('temporalCli'), args);
+  const { pendingActivities } = JSON.parse(stdout) as { pendingActivities: { attempt?: number }[] };
+  return pendingActivities[0]?.attempt ?? 1;
 }
 
 /** What the daemon has said by itself; a line for each request is the callers' doing. */

@@ -5,7 +5,7 @@ import { describe } from 'vitest';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import { isAlive } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
-import { chaos } from './chaos-case.ts';
+import { chaos, type ChaosCase } from './chaos-case.ts';
 import { timed, Trial } from './trial.ts';
 
 const GRACE_MS = 1_000;
@@ -171,15 +171,16 @@ describe('an exit', () => {
     await until(() => tagged(tag).length === 2, { what: 'its child' });
     process.kill(body.pid!, 'SIGUSR1');
     await until(() => !isAlive(body.pid!), { what: 'the exit' });
+    const endedMs = Date.now();
     const ms = await timed(() => trial.daemon.untilAgent(id, (a) => a.generation === 2 && a.pid !== null, 'replaced'));
+    await noticed(c, trial, id, endedMs, c.size(10_000, 1_000));
     c.figure('replaced', `${Math.round(ms)} ms after the exit (back-off 50 ms)`);
-    c.check(ms < c.size(10_000, 1_000), `${ms} ms`);
     await trial.compare('after the exit');
     await trial.finish();
   });
 
   chaos(
-    'of an adopted agent that stays a zombie, as PID 1 does not reap, is noticed within 1 s and a bit',
+    'of an adopted agent that stays a zombie, as PID 1 does not reap, is noticed within 1 s',
     async (c) => {
       await using trial = await Trial.make(c);
       const reaper = fileURLToPath(new URL('../fixtures/agents/never-reaps.py', import.meta.url));
@@ -196,18 +197,29 @@ describe('an exit', () => {
         what: 'another custodian',
       });
       process.kill(body.pid!, 'SIGKILL');
+      const endedMs = Date.now();
       const stat = (): string => readFileSync(`/proc/${body.pid}/stat`, 'utf8');
       const ms = await timed(() =>
         trial.daemon.untilAgent(id, (a) => a.generation === 2 && a.pid !== null, 'replaced'),
       );
       c.check(/\) Z /.test(stat()), `it is no zombie: ${stat().slice(0, 40)}`);
+      // Looked at once a second; the rest is for a machine that is busy.
+      await noticed(c, trial, id, endedMs, c.size(10_000, 1_100));
       c.figure('replaced', `${Math.round(ms)} ms after the exit`);
-      c.check(ms < 2_000, `${ms} ms`);
       await trial.compare('after the exit');
     },
     { isLong: true, skip: hasPython ? undefined : 'no python3' },
   );
 });
+
+/** When the custodian has seen the end of the first incarnation. */
+async function noticed(c: ChaosCase, trial: Trial, id: string, endedMs: number, withinMs: number): Promise<void> {
+  const { entries } = await trial.daemon.custody();
+  const exit = entries.find(({ agent }) => agent === id)?.custody.last_exit;
+  const ms = Date.parse(exit?.at ?? '') - endedMs;
+  c.figure('noticed', `${Math.max(0, ms)} ms after the exit`);
+  c.check(exit?.generation === 1 && ms < withinMs, `noticed ${ms} ms after the exit`);
+}
 
 const tagOf = (n: number): string => `${process.pid}${String(Date.now()).slice(-7)}${n}`;
 
