@@ -32,6 +32,8 @@ import { takeDown, undoStart, type Standing } from './take-down.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
+/** A channel that has failed for long is tried again at most so much later; by default it is two minutes. */
+const CHANNEL = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 };
 /** For one call to Temporal while the configuration is applied. */
 const CALL_MS = 15_000;
 
@@ -196,7 +198,7 @@ export class Daemon {
     const configuration = this.configurationOf(keys, roster);
     await configuration.check();
     Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
-    const connection = Connection.lazy(temporal.connection);
+    const connection = Connection.lazy({ ...temporal.connection, channelArgs: CHANNEL });
     const native = await NativeConnection.connect(temporal.connection);
     this.parts = await assemble({
       daemon: this,

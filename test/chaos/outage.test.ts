@@ -166,7 +166,9 @@ async function outage(c: ChaosCase, { trial, begin, end, lengthMs = c.size(6_000
   ).catch(async (error: unknown) => {
     throw new Error(`${String(error)}: ${JSON.stringify([...(await views()).values()])}`, { cause: error });
   });
-  c.figure('settled after', `${Math.round(performance.now() - endedMs)} ms`);
+  const settledMs = performance.now() - endedMs;
+  c.figure('settled after', `${Math.round(settledMs)} ms`);
+  c.check(settledMs < c.size(60_000, 20_000), `settled only ${Math.round(settledMs)} ms after the outage`);
   const now = await views();
   c.check(now.get(crashed!)?.restarts === 1, `the crash was charged ${now.get(crashed!)?.restarts} times`);
   c.check(now.get(untouched!)?.pid === before.get(untouched!), 'the untouched agent has a new pid');
