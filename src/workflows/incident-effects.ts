@@ -14,6 +14,8 @@ import { summaryOf } from './summary.ts';
 const RETRY = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' } as const;
 /** A command waits for what it asks for: as long as an agent may take to stop, and to start again. */
 const EXECUTION_TIMEOUT = '10 minutes';
+/** A daemon that dies meanwhile is missed after this, and the next one goes on. */
+const EXECUTION_BEAT = '12s';
 /** When to look again after a look that broke off. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -169,7 +171,7 @@ export class IncidentEffects {
   private async execute({ action }: Command<'execute'>, state: IncidentState): Promise<void> {
     const by = state.decision?.by ?? '';
     try {
-      const options = { startToCloseTimeout: EXECUTION_TIMEOUT };
+      const options = { startToCloseTimeout: EXECUTION_TIMEOUT, heartbeatTimeout: EXECUTION_BEAT };
       const { ok, message } = await activities(`${describeAction(action)}, approved by ${by}`, options).executeAction({
         incident_id: state.incidentId,
         action,

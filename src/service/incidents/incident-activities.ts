@@ -1,4 +1,4 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, heartbeat } from '@temporalio/activity';
 import { CodedError } from '../../contract/errors.ts';
 import type {
   AskerRequest,
@@ -35,6 +35,8 @@ export interface IncidentActivitiesDeps {
 /** How urgent the chief's mail is. */
 const PRIORITY = { info: 4, warning: 7, critical: 9 } as const;
 const DECISION_PRIORITY = 8;
+/** Well within the time-out of `executeAction`. */
+const BEAT_MS = 3_000;
 
 /** What the workflows of incidents and digests ask for. */
 export function incidentActivities(deps: IncidentActivitiesDeps): IncidentActivities {
@@ -52,10 +54,20 @@ export function incidentActivities(deps: IncidentActivitiesDeps): IncidentActivi
         for (const id of deliveryIds) await workflows.delivered(incidentId, { id, channel, state, reason });
       }
     },
-    executeAction: (request) => executeApproved(orchestrator, request, activityInfo().attempt),
+    executeAction: (request) => beating(() => executeApproved(orchestrator, request, activityInfo().attempt)),
     tellAsker: (request) => tellAsker(deps, request),
     checkRecovery: ({ agent_id, stable_ms }) => escalation.recovery(agent_id, stable_ms),
   };
+}
+
+/** So that Temporal soon calls again what a daemon has taken with it into death. */
+async function beating<T>(work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(heartbeat, BEAT_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 async function reportIncident({ incidents }: IncidentActivitiesDeps, news: IncidentNews): Promise<void> {

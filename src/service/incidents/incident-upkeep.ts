@@ -10,15 +10,16 @@ export interface UpkeepDeps {
   roster: Pick<Roster, 'get' | 'history' | 'subscribe'>;
   workflows: IncidentWorkflows;
   warn: (message: string, error: unknown) => void;
-  /** @default 600000 */
-  everyMs?: number;
+  /** What has changed more recently is not looked at: its news may be on its way. @default 10000 */
+  freshMs?: number;
 }
 
 const EVERY_MS = 10 * 60_000;
+/** After the first look, at what was too fresh for it. */
+const SECOND_MS = 30_000;
 /** As long as Temporal is not there at a start, for example. */
 const AGAIN_MS = 5_000;
 const PAGE = 500;
-/** What has only just changed is not looked at: its news may be on its way. */
 const FRESH_MS = 10_000;
 
 /**
@@ -50,7 +51,7 @@ export class IncidentUpkeep {
       // The next sweep finds them.
       over?.catch((error: unknown) => this.#deps.warn(`Incidents of ${agentId} are not resolved yet`, error));
     });
-    this.#plan(0);
+    this.#plan(0, SECOND_MS);
   }
 
   /** A process of it cannot be killed: that is over when its stop is. */
@@ -65,14 +66,14 @@ export class IncidentUpkeep {
     await this.#sweeping;
   }
 
-  #plan(inMs: number): void {
+  #plan(inMs: number, nextMs = EVERY_MS): void {
     if (this.#ended) return;
     this.#timer = setTimeout(() => {
       this.#sweeping = this.sweep().then(
-        () => this.#plan(this.#deps.everyMs ?? EVERY_MS),
+        () => this.#plan(nextMs),
         (error: unknown) => {
           this.#deps.warn('Incidents could not be compared with Temporal; tried again', error);
-          this.#plan(AGAIN_MS);
+          this.#plan(AGAIN_MS, nextMs);
         },
       );
     }, inMs);
@@ -87,7 +88,7 @@ export class IncidentUpkeep {
       const page = await records.listRecords(before === undefined ? request : { ...request, before });
       for (const row of page) {
         if (this.#ended) return;
-        if (Date.now() - row.at_ms < FRESH_MS) continue;
+        if (Date.now() - row.at_ms < (this.#deps.freshMs ?? FRESH_MS)) continue;
         await this.#compare(row.id);
         await this.#endStall(row);
         if (row.agent_id === null || !isOfLife(row) || (await roster.get(row.agent_id)) !== undefined) continue;

@@ -1,7 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { openSqliteRoster } from '../../../src/adapters/sqlite-roster.ts';
 import type { IncidentView } from '../../../src/contract/incident-view.ts';
 import { incidentWorkflowIdOf } from '../../../src/contract/incident-view.ts';
 import type { Call } from '../../../src/service/caller.ts';
+import { IncidentUpkeep } from '../../../src/service/incidents/incident-upkeep.ts';
 import { Receiver, type Received } from '../../support/receiver.ts';
 import { until } from '../../support/wait.ts';
 import { ADMIN } from '../lives.ts';
@@ -421,7 +426,47 @@ describe('upkeep', () => {
     expect(over.resolved).toMatchObject({ by: '_daemon', reason: 'shortlived is deleted' });
   });
 
-  it('goes on with an incident whose workflow was lost, also by the next word to it', async () => {
+  it('goes on with an incident whose workflow was lost', async () => {
+    const { client, roster } = fixture.lives;
+    const proposal = { action: 'a text', reason: 'so', risk: 'low', expires: '1h', on_expiry: 'reject' } as const;
+    const before = await report({ proposal });
+    await client.workflow.getHandle(incidentWorkflowIdOf(id)).terminate('test');
+    const { workflows } = fixture;
+    await new IncidentUpkeep({ records: roster, roster, workflows, warn: () => undefined, freshMs: 0 }).sweep();
+    expect(await workflows.standing(id)).toBe('running');
+    const after = await fixture.untilIncident(id, ({ history }) => history.length > before.history.length, 'restored');
+    expect(after).toMatchObject({ state: 'open', decision: null, proposal: before.proposal });
+    expect(await fixture.incidents.act(ADMIN, 'approve', id, { by: 'kim' })).toMatchObject({
+      decision: { verdict: 'approved', by: 'kim' },
+    });
+  });
+
+  it('brings what the records have missed', async () => {
+    const { workflows, lives } = fixture;
+    const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'openstarry-upkeep-')), 'roster.db');
+    const records = await openSqliteRoster(file);
+    await report();
+    await records.publishRecord((await lives.roster.getRecord('incident', id))!);
+    await fixture.incidents.act(ADMIN, 'resolve', id, {});
+    await until(async () => (await runsOf(id)) === 'COMPLETED', { what: 'the end of its workflow' });
+    await new IncidentUpkeep({ records, roster: records, workflows, warn: () => undefined, freshMs: 0 }).sweep();
+    expect(await records.getRecord('incident', id)).toMatchObject({ done: true, state: 'resolved' });
+    await records.close();
+    await rm(path.dirname(file), { recursive: true });
+    // One that runs is asked to say again what it is.
+    id = `${id}.again`;
+    await report();
+    await fixture.untilIncident(id, ({ deliveries }) => deliveries.some(({ state }) => state === 'sent'), 'told');
+    const { sequence } = (await lives.roster.getRecord('incident', id))!;
+    await until(async () => (await workflows.running(100)).includes(id), { what: 'the list of Temporal' });
+    expect(await workflows.refresh(id)).toBe(true);
+    await until(async () => ((await lives.roster.getRecord('incident', id))?.sequence ?? 0) > sequence, {
+      what: 'its word',
+    });
+    await fixture.incidents.act(ADMIN, 'resolve', id, {});
+  });
+
+  it('is not needed for the next word to an incident whose workflow was lost', async () => {
     const { client } = fixture.lives;
     const proposal = { action: 'a text', reason: 'so', risk: 'low' } as const;
     await report({ proposal });
