@@ -31,7 +31,10 @@ export class Receivers {
   constructor(bus: MessageBus) {
     this.#bus = bus;
     this.#unwatch = bus.watch((change) => {
-      if (change.kind === 'queue') this.#serve(this.#waiting.get(change.queue) ?? []);
+      if (change.kind !== 'queue') return;
+      const waiters = this.#waiting.get(change.queue) ?? [];
+      for (const waiter of waiters) waiter.news.add(change.queue);
+      this.#serve(waiters);
     });
   }
 
@@ -75,6 +78,7 @@ export class Receivers {
   #enter(waiter: Waiter): void {
     waiter.queues = waiter.poll.queues();
     for (const queue of waiter.queues) {
+      waiter.news.add(queue);
       const waiting = this.#waiting.get(queue) ?? new Set();
       this.#waiting.set(queue, waiting.add(waiter));
     }
@@ -95,16 +99,15 @@ export class Receivers {
     return rivals;
   }
 
-  /** Lets them take what there is. Who is being served already is served again, should it come to nothing. */
+  /** Lets them take what there is. Who is being served already is served again for its news, should it come to nothing. */
   #serve(waiters: Iterable<Waiter>): void {
-    const free: Waiter[] = [];
-    for (const waiter of waiters) {
-      if (waiter.busy) waiter.again = true;
-      else free.push(waiter);
-    }
+    const free = [...waiters].filter(({ busy }) => !busy);
     if (free.length === 0) return;
     for (const waiter of free) waiter.busy = true;
-    const served = free.length === 1 ? this.#take(free[0] as Waiter) : this.#share(free);
+    // What comes from here on is news again.
+    const news = new Set(free.flatMap((waiter) => [...waiter.news]));
+    for (const waiter of free) waiter.news.clear();
+    const served = free.length === 1 ? this.#take(free[0] as Waiter) : this.#share(free, news);
     served
       .catch((error: unknown) => {
         // What some have got by now they get; the others are told.
@@ -118,8 +121,7 @@ export class Receivers {
     for (const waiter of waiters) {
       waiter.busy = false;
       if (waiter.isThrough) waiter.end();
-      else if (waiter.again) this.#later.add(waiter);
-      waiter.again = false;
+      else if (waiter.news.size > 0) this.#later.add(waiter);
     }
     if (this.#later.size === 0 || this.#turn !== undefined) return;
     // Those who were asked for at the same time have their answers by then: one alone would take what is for all.
@@ -147,11 +149,13 @@ export class Receivers {
   /**
    * One message after the other, each to whoever has the fewest. Several are asked for at once only as long as each try
    * brings something, and only for those who have the same number: so one message costs one call, and many few rounds.
+   * @param news the queues that may hold something; from which of them nothing is left, goes
    */
-  async #share(waiters: Waiter[]): Promise<void> {
+  async #share(waiters: Waiter[], news: Set<string>): Promise<void> {
     const held = await this.#bus.inFlight([...new Set(waiters.map(({ poll }) => poll.consumer))]);
     const load = ({ poll, got }: Waiter): number => (held[poll.consumer] ?? 0) + got.length;
-    let open = waiters;
+    const hasChance = ({ queues }: Waiter): boolean => queues.some((queue) => news.has(queue));
+    let open = waiters.filter(hasChance);
     let width = 1;
     while (open.length > 0) {
       const ranked = open.toSorted((a, b) => a.rank - b.rank || load(a) - load(b) || a.order - b.order);
@@ -162,10 +166,10 @@ export class Receivers {
       const failed = tries.find((each) => each.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
       const empty = new Set(next.filter((_, n) => (tries[n] as PromiseFulfilledResult<boolean>).value === false));
-      // Whoever holds nothing and takes anything is refused nothing: then there is nothing.
-      const isEmpty = empty.size > 0 && first.rank === 1 && wasIdle;
+      // Whoever holds nothing and takes anything is refused nothing: then there is nothing in its queues.
+      if (first.rank === 1 && wasIdle) for (const { queues } of empty) for (const queue of queues) news.delete(queue);
       width = empty.size > 0 ? 1 : width * 2;
-      open = isEmpty ? [] : open.filter((each) => each.room > 0 && !empty.has(each));
+      open = open.filter((each) => each.room > 0 && !empty.has(each) && hasChance(each));
     }
   }
 
@@ -188,8 +192,8 @@ class Waiter {
   queues: readonly string[] = [];
   readonly got: Delivery[] = [];
   busy = false;
-  /** Something has come while it was being served. */
-  again = false;
+  /** Those of its queues in which something may have come since it was last served. */
+  readonly news = new Set<string>();
   failure: { error: unknown } | undefined;
   readonly #leave: (waiter: Waiter) => void;
   #isOver = false;

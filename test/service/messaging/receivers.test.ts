@@ -25,6 +25,9 @@ const send = (queue: string, payloads: (string | number)[], more: Parameters<typ
 const poll = (consumer: string, more: Partial<Poll> = {}) =>
   receivers.receive({ consumer, queues: () => ['work'], max: 1, waitMs: 10_000, ...more });
 
+/** As agents receive: from their mailbox and what they are members of. */
+const both = (id: string): Pick<Poll, 'queues'> => ({ queues: () => [mailboxOf(id), 'work'] });
+
 /** Who got what, in the order of the polls. */
 const gotten = async (polls: ReturnType<typeof poll>[]): Promise<unknown[][]> =>
   (await Promise.all(polls)).map((messages) => messages.map(({ payload }) => payload));
@@ -59,6 +62,42 @@ describe('Receivers', () => {
     const begun = performance.now();
     expect(await poll('w1/1', { waitMs: 200 })).toEqual([]);
     expect(performance.now() - begun).toBeGreaterThan(100);
+  });
+
+  it('give each what waits in a queue of its own, whoever waits for those that they share', async () => {
+    const idle = poll('w1/1', { ...both('w1'), waitMs: 300 });
+    await fixture.bus.queues(); // it has found nothing by now
+    await send(mailboxOf('w2'), ['mail']);
+    expect(await gotten([poll('w2/1', { ...both('w2'), waitMs: 0 }), idle])).toEqual([['mail'], []]);
+  });
+
+  it('miss nothing in a queue of one alone that comes while it is served from a shared one', async () => {
+    let looked = 0;
+    let isDue = false;
+    const bus: MessageBus = {
+      ...fixture.bus,
+      async receive(request) {
+        const got = await fixture.bus.receive(request);
+        looked += 1;
+        // It has found nothing; its mail comes before it knows.
+        if (isDue && request.consumer === 'w3/1' && got.length === 0) {
+          isDue = false;
+          await send(mailboxOf('w3'), ['mail']);
+        }
+        return got;
+      },
+    };
+    const slow = new Receivers(bus);
+    try {
+      const polls = WORKERS.map((id) => slow.receive({ consumer: `${id}/1`, ...both(id), max: 1, waitMs: 1_000 }));
+      await until(() => looked >= WORKERS.length, { deadlineMs: 5_000, what: 'all have looked' });
+      await fixture.bus.queues(); // and wait by now
+      isDue = true;
+      await send('work', ['task']);
+      expect(await gotten(polls)).toEqual([['task'], [], ['mail']]);
+    } finally {
+      slow.close();
+    }
   });
 
   it('give one message to whoever holds the fewest', async () => {
