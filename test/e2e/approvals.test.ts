@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, inject, it } from 'vitest';
@@ -214,6 +214,24 @@ describe('an approval', () => {
       status: 409,
       body: { error: { code: 'ALREADY_DECIDED', details: { decision: { by: 'kim' } } } },
     });
+  }, 180_000);
+
+  it('stays pending also when the database of Temporal is lost', async () => {
+    daemon = await TestDaemon.make({ agents: { worker: RUNS } });
+    await daemon.start();
+    await daemon.untilAgent('worker', isRunning, 'running');
+    const proposal = { action: { command: 'stop', agent_id: 'worker' }, reason: 'so', risk: 'low' };
+    await daemon.call('POST', '/incidents', { incident_id: 'kept', summary: 'worker leaks', proposal });
+    await killEverything();
+    for (const name of await readdir(daemon.stateDir))
+      if (/^temporal.*\.db/.test(name)) await rm(path.join(daemon.stateDir, name));
+    await daemon.start();
+    await daemon.untilAgent('worker', isRunning, 'adopted', 60_000);
+    expect(await incident('kept')).toMatchObject({ state: 'open', decision: null, count: 1 });
+    const answer = await daemon.call<IncidentView>('POST', '/incidents/kept/approve', { by: 'kim' });
+    expect(answer).toMatchObject({ status: 200, body: { decision: { verdict: 'approved', by: 'kim' } } });
+    await untilIncident('kept', ({ execution }) => execution?.state === 'done', 'carried out');
+    await daemon.untilAgent('worker', ({ state }) => state === 'stopped', 'stopped');
   }, 180_000);
 });
 
