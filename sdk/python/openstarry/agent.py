@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from .client import Client, environment, segment, variable
 from .errors import DaemonError, Reject
 from .heartbeats import Heartbeats
+from .incidents import Incidents, ProposedAction
 from .messages import Answers, Message, Recipient, path_of
 from .receiver import Receiver
 from .state import StateEntry, StateScope
@@ -26,6 +27,8 @@ Handler = Callable[[Message], Any]
 #: Seconds. Under the 10 s that the daemon gives by default.
 _GRACE = 8.0
 _ANSWER = 60.0
+#: Where the daemon takes the results of runs.
+_RUNS = {"queue": "openstarry.runs"}
 
 
 class Agent:
@@ -50,6 +53,10 @@ class Agent:
         Raises DaemonError INVALID_REQUEST naming the variable that is missing."""
         self._env = environment() if env is None else env
         self.id: str = variable(self._env, "OPENSTARRY_AGENT_ID")
+        #: What it was started to do; None if it has no task.
+        self.task: Optional[str] = self._env.get("OPENSTARRY_TASK")
+        #: The run that it was started for; None if it was not.
+        self.run_id: Optional[str] = self._env.get("OPENSTARRY_RUN_ID")
         self._log = log or self._to_stderr
         self._client = Client.of(self._env, self._log)
         #: What belongs to this agent.
@@ -60,6 +67,7 @@ class Agent:
         self.stopping = threading.Event()
         self._grace = grace
         self._answers = Answers(self._client, self.id)
+        self._incidents = Incidents(self._client, self._answers, self.id)
         self._beats = Heartbeats(self._client, self.id)
         self._wants_beats = heartbeats
         self._handlers: Dict[str, Handler] = {}
@@ -208,6 +216,66 @@ class Agent:
         on, as often as the daemon wants it."""
         self._beats.beat(progress, usage)
 
+    def report(
+        self,
+        summary: str,
+        *,
+        incident_id: Optional[str] = None,
+        severity: Optional[str] = None,
+        agent_id: Optional[str] = None,
+        value: Optional[str] = None,
+        threshold: Optional[str] = None,
+        tried: Optional[str] = None,
+        needed: Optional[str] = None,
+        details: Any = None,
+    ) -> Dict[str, Any]:
+        """Something is wrong, and somebody must know: the chief first, then people. Returns the incident. summary: a
+        sentence. incident_id: the same id is the same incident, such as "disk-full"; by default a new one. severity: info,
+        warning (the default) or critical. agent_id: whom it is about. value: what was seen, such as "CPU 95 %".
+        threshold: which limit it passed, such as "90 %". tried: what was tried, and what came of it. needed: what is
+        needed now."""
+        said = {"value": value, "threshold": threshold, "tried": tried, "needed": needed, "details": details}
+        about = {"incident_id": incident_id, "severity": severity, "agent_id": agent_id}
+        return self._incidents.report({"summary": summary, **about, **said})
+
+    def propose(self, action: ProposedAction, reason: str, risk: str, **options: Any) -> Dict[str, Any]:
+        """Asks people to decide; `decision` waits for that, also in a later process, and so does a handler of
+        APPROVAL_DECISION. Returns the incident. What was proposed under an `incident_id` is not proposed again: what has
+        become of it is returned. action: {"command": "restart", "agent_id": "w1"}, which the daemon carries out once it is
+        approved; or a text: then the asker does it. reason: why, for those who decide. risk: low, medium or high.
+        options: those of `report`; summary: by default what is proposed; expires: such as "2h", by default it waits for
+        ever; on_expiry: keep (the default: it stays undecided), approve or reject."""
+        return self._incidents.propose(action, reason, risk, **options)
+
+    def decision(self, incident_id: str, timeout: Optional[float] = None) -> Dict[str, Any]:
+        """Waits until something that this agent has proposed is decided, which may take people days. Returns {"incident_id",
+        "decision": "approved", "rejected" or "withdrawn", "action", "by", "at", "reason"}. timeout: seconds; by default it
+        waits until it is to stop. Raises DaemonError REQUEST_TIMEOUT: it still waits; AGENT_STOPPING; INCIDENT_NOT_FOUND,
+        NOT_AN_APPROVAL."""
+        return self._incidents.decision(incident_id, timeout)
+
+    def incident(self, incident_id: str) -> Dict[str, Any]:
+        """How an incident stands. Raises DaemonError INCIDENT_NOT_FOUND."""
+        return self._incidents.get(incident_id)
+
+    def acknowledge(self, incident_id: str, note: Optional[str] = None) -> Dict[str, Any]:
+        """Takes care of it: people are not told then, or not again. Only the chief may."""
+        return self._incidents.act("acknowledge", incident_id, note)
+
+    def resolve(self, incident_id: str, note: Optional[str] = None) -> Dict[str, Any]:
+        """It is over. What this agent has reported, or, if it is the chief, any."""
+        return self._incidents.act("resolve", incident_id, note)
+
+    def finish(self, result: Optional[Mapping[str, Any]] = None) -> None:
+        """Gives the result of the run that this process was started for, and stops. result: with "ok": False, and a
+        "reason", the run has failed, whatever the exit code. Raises DaemonError INVALID_REQUEST if it was not started for
+        a run: a task in a message is answered by `reply`."""
+        if self.run_id is None:
+            message = "%s was not started for a run: OPENSTARRY_RUN_ID is not there" % self.id
+            raise DaemonError("INVALID_REQUEST", message)
+        self.send(_RUNS, "TASK_RESULT", {"ok": True, **(result or {})}, correlation_id=self.run_id)
+        self.stop()
+
     def logs(self, tail: int = 100, agent_id: Optional[str] = None) -> List[str]:
         """The last lines that this agent, or one that it has created, has written."""
         path = "/agents/%s/logs" % segment(agent_id or self.id)
@@ -265,6 +333,7 @@ class Agent:
         self.stop()
 
     def _go_down(self) -> None:
+        self._answers.cut(all=False)
         work = threading.Thread(target=self._finish, args=(time.monotonic() + self._grace,), daemon=True)
         work.start()
         work.join(self._grace)

@@ -79,15 +79,17 @@ class Client:
         retry_for: float = _RETRY_FOR,
         repeatable: bool = True,
         cancel: Optional[Cancel] = None,
+        idempotency_key: Optional[str] = None,
     ) -> str:
         """timeout: seconds for one attempt. retry_for: trouble that may pass is borne for so many seconds.
         repeatable: False if the call must not take effect twice; then it is tried again only where it cannot have had any.
+        idempotency_key: the same for each attempt; what has taken effect does so once.
         Raises DaemonError, and Cancelled."""
         until = time.monotonic() + retry_for
         attempt = 0
         while True:
             try:
-                return self.send(method, path, query, body, timeout, cancel)
+                return self.send(method, path, query, body, timeout, cancel, idempotency_key)
             except HttpFailure as error:
                 if not is_passing(error) or not (repeatable or error.without_effect):
                     raise
@@ -110,11 +112,14 @@ class Client:
         body: Any = None,
         timeout: float = _TIMEOUT,
         cancel: Optional[Cancel] = None,
+        idempotency_key: Optional[str] = None,
     ) -> str:
         """One attempt."""
         given = {key: value for key, value in (query or {}).items() if value is not None}
         target = self._url.path + path + ("?" + urllib.parse.urlencode(given) if given else "")
         headers = {"Authorization": "Bearer " + self._token}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -72,9 +72,28 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, DaemonError) and error.code in ("MESSAGE_NOT_FOUND", "LEASE_STALE")
 
 
-class _Question:
-    def __init__(self, on_progress: Optional[Callable[[Message], Any]]) -> None:
+def give_back(client: Client, agent_id: str, message: Message) -> None:
+    """It is for somebody else in this process."""
+    path = "%s/%s/nack" % (path_of(agent_id), segment(message.id))
+    body = {"lease": message.lease, "delay": "0ms", "reason": "it is for a handler"}
+    try:
+        client.text("POST", path, body=body)
+    except DaemonError as error:
+        if not is_lost(error):
+            raise
+
+
+class Question:
+    def __init__(
+        self,
+        on_progress: Optional[Callable[[Message], Any]] = None,
+        is_answer: Optional[Callable[[Message], bool]] = None,
+        patient: bool = False,
+    ) -> None:
         self.on_progress = on_progress
+        self.is_answer = is_answer
+        #: It may take days: a stop does not wait for it.
+        self.patient = patient
         self.answer: Optional[Message] = None
         #: Ends the looking.
         self.done = Cancel()
@@ -87,14 +106,15 @@ class Answers:
         self._client = client
         self._agent_id = agent_id
         self._lock = threading.Lock()
-        self._questions: Dict[str, _Question] = {}
+        self._questions: Dict[str, Question] = {}
         self._is_cut = False
+        self._is_stopping = False
 
     def take(self, message: Message) -> bool:
         """False if nobody waits for this one."""
         with self._lock:
             question = self._questions.get(message.correlation_id or "")
-        if question is None:
+        if question is None or not (question.is_answer is None or question.is_answer(message)):
             return False
         if message.type in _INTERIM:
             if question.on_progress is not None:
@@ -104,13 +124,27 @@ class Answers:
             question.done.set()
         return True
 
-    def cut(self) -> None:
-        """Nobody waits any longer."""
+    def cut(self, all: bool = True) -> None:
+        """Nobody waits any longer; or, without all, nobody for what may take days."""
         with self._lock:
-            self._is_cut = True
-            questions = list(self._questions.values())
+            self._is_stopping = True
+            self._is_cut = self._is_cut or all
+            questions = [each for each in self._questions.values() if all or each.patient]
         for question in questions:
             question.done.set()
+
+    def listen(self, correlation_id: str, question: Question) -> None:
+        """It is told if the receive loop takes such a message, in place of its handler. Raises DaemonError
+        AGENT_STOPPING."""
+        with self._lock:
+            if self._is_cut or (self._is_stopping and question.patient):
+                stopping(self._agent_id)
+            self._questions[correlation_id] = question
+
+    def close(self, correlation_id: str, question: Question) -> None:
+        with self._lock:
+            if self._questions.get(correlation_id) is question:
+                del self._questions[correlation_id]
 
     def expect(
         self,
@@ -122,11 +156,8 @@ class Answers:
         """Asks, and waits for the answer. It is looked for apart from the receive loop, which may be busy with the very
         message that made somebody ask. Raises DaemonError REQUEST_TIMEOUT, REQUEST_UNDELIVERED, and those of `ask`."""
         until = time.monotonic() + timeout
-        question = _Question(on_progress)
-        with self._lock:
-            if self._is_cut:
-                _stopping(self._agent_id)
-            self._questions[correlation_id] = question
+        question = Question(on_progress)
+        self.listen(correlation_id, question)
         try:
             ask()
             while question.answer is None:
@@ -136,10 +167,9 @@ class Answers:
                 self._look(correlation_id, left, question)
             return _undelivered(question.answer)
         finally:
-            with self._lock:
-                del self._questions[correlation_id]
+            self.close(correlation_id, question)
 
-    def _look(self, correlation_id: str, left: float, question: _Question) -> None:
+    def _look(self, correlation_id: str, left: float, question: Question) -> None:
         wait = min(_POLL, left)
         query = {"correlation_id": correlation_id, "max": 10, "wait": "%dms" % max(1, wait * 1000)}
         try:
@@ -148,7 +178,7 @@ class Answers:
             )
         except Cancelled:
             if question.answer is None:
-                _stopping(self._agent_id)
+                stopping(self._agent_id)
             return
         for each in found["messages"]:
             message = Message.of(each)
@@ -156,7 +186,7 @@ class Answers:
             self.take(message)
 
 
-def _stopping(agent_id: str) -> NoReturn:
+def stopping(agent_id: str) -> NoReturn:
     raise DaemonError("AGENT_STOPPING", "%s is being stopped" % agent_id)
 
 

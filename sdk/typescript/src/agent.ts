@@ -4,6 +4,8 @@ import { Daemon } from './daemon.ts';
 import { DaemonError } from './daemon-error.ts';
 import { Heartbeats, type Beat } from './heartbeats.ts';
 import { endpointOf, variable } from './http.ts';
+import { Incidents, type Decision, type Incident, type ProposedAction, type Risk } from './incidents.ts';
+import type { ProposeOptions, ReportOptions } from './incidents.ts';
 import { pathOf, Reject, type Json, type Message, type Outgoing, type Recipient } from './message.ts';
 import type { SendOptions, Sent } from './message.ts';
 import { Receiver, type HandlerContext } from './receiver.ts';
@@ -14,6 +16,8 @@ import { Subscription, type EventHandler, type SubscribeOptions } from './subscr
 const GRACE_MS = 8_000;
 const ANSWER_MS = 60_000;
 const AWAKE_MS = 3_600_000;
+/** Where the daemon takes the results of runs. */
+const RUNS = { queue: 'openstarry.runs' };
 
 export interface AgentOptions {
   /** What the daemon has put into the environment. @default process.env */
@@ -39,6 +43,10 @@ export type Handler<Payload = Json> = (message: Message<Payload>, context: Handl
 /** This process, as an agent of the daemon: messages, topics, state, signs of life, and an end in order. */
 export class Agent {
   readonly id: string;
+  /** What it was started to do; undefined if it has no task. */
+  readonly task: string | undefined;
+  /** The run that it was started for; undefined if it was not. */
+  readonly runId: string | undefined;
   /** What belongs to this agent. */
   readonly state: StateScope;
   /** What all agents share. */
@@ -48,6 +56,7 @@ export class Agent {
   private readonly options: AgentOptions;
   private readonly daemon: Daemon;
   private readonly answers: Answers;
+  private readonly incidents: Incidents;
   private readonly beats: Heartbeats;
   private readonly handlers = new Map<string, Handler>();
   private readonly subscriptions = new Set<Subscription>();
@@ -67,9 +76,12 @@ export class Agent {
     const { env = process.env } = options;
     this.options = options;
     this.id = variable(env, 'OPENSTARRY_AGENT_ID');
+    this.task = env['OPENSTARRY_TASK'];
+    this.runId = env['OPENSTARRY_RUN_ID'];
     this.log = options.log ?? ((line) => void process.stderr.write(`[${this.id}] ${line}\n`));
     this.daemon = new Daemon(endpointOf(env), this.log);
     this.answers = new Answers(this.daemon, this.id);
+    this.incidents = new Incidents(this.daemon, this.answers, this.id);
     this.beats = new Heartbeats(this.daemon, this.id);
     this.state = new StateScope(this.daemon, `/state/agents/${encodeURIComponent(this.id)}`);
     this.shared = new StateScope(this.daemon, '/state/shared');
@@ -173,6 +185,57 @@ export class Agent {
   /** A sign of life, with how far it is. It is repeated from then on, as often as the daemon wants it. */
   heartbeat(beat: Beat = {}): Promise<void> {
     return this.beats.beat(beat);
+  }
+
+  /** Something is wrong, and somebody must know: the chief first, then people. @param summary a sentence */
+  report(summary: string, options: ReportOptions = {}): Promise<Incident> {
+    return this.incidents.report({ summary, ...options });
+  }
+
+  /**
+   * Asks people to decide; `decision` waits for that, also in a later process, and so does a handler of
+   * `APPROVAL_DECISION`. What was proposed under an `incident_id` is not proposed again: what has become of it is returned.
+   * @param reason why, for those who decide
+   */
+  propose(action: ProposedAction, reason: string, risk: Risk, options: ProposeOptions = {}): Promise<Incident> {
+    return this.incidents.propose(action, reason, risk, options);
+  }
+
+  /**
+   * Waits until something that this agent has proposed is decided, which may take people days.
+   * @param options `timeoutMs`: by default it waits until it is to stop
+   * @throws DaemonError REQUEST_TIMEOUT: it still waits; AGENT_STOPPING; INCIDENT_NOT_FOUND, NOT_AN_APPROVAL
+   */
+  decision(incidentId: string, { timeoutMs = Infinity }: { timeoutMs?: number } = {}): Promise<Decision> {
+    return this.incidents.decision(incidentId, timeoutMs, this.stopping.signal);
+  }
+
+  /** How an incident stands. @throws DaemonError INCIDENT_NOT_FOUND */
+  incident(incidentId: string): Promise<Incident> {
+    return this.incidents.get(incidentId);
+  }
+
+  /** Takes care of it: people are not told then, or not again. Only the chief may. */
+  acknowledge(incidentId: string, note?: string): Promise<Incident> {
+    return this.incidents.act('acknowledge', incidentId, note);
+  }
+
+  /** It is over. What this agent has reported, or, if it is the chief, any. */
+  resolve(incidentId: string, note?: string): Promise<Incident> {
+    return this.incidents.act('resolve', incidentId, note);
+  }
+
+  /**
+   * Gives the result of the run that this process was started for, and stops.
+   * @param result with `ok: false`, and a `reason`, the run has failed, whatever the exit code
+   * @throws DaemonError INVALID_REQUEST if it was not started for a run: a task in a message is answered by `reply`
+   */
+  async finish(result: { [name: string]: Json } = {}): Promise<void> {
+    const { id, runId } = this;
+    if (runId === undefined)
+      throw new DaemonError('INVALID_REQUEST', `${id} was not started for a run: OPENSTARRY_RUN_ID is not there`);
+    await this.send(RUNS, 'TASK_RESULT', { ok: true, ...result }, { correlation_id: runId });
+    void this.stop();
   }
 
   /** The last lines that this agent, or one that it has created, has written. @param tail 100 by default */

@@ -13,6 +13,7 @@ export interface AnswerOptions {
 }
 
 interface Question {
+  isAnswer?: (message: Message) => boolean;
   settle: (message: Message) => void;
   onProgress: ((message: Message) => void) | undefined;
 }
@@ -31,10 +32,23 @@ export class Answers {
   /** @returns false if nobody waits for this one */
   take(message: Message): boolean {
     const question = this.questions.get(message.correlation_id ?? '');
-    if (question === undefined) return false;
+    if (question === undefined || question.isAnswer?.(message) === false) return false;
     if (INTERIM.includes(message.type)) question.onProgress?.(message);
     else question.settle(message);
     return true;
+  }
+
+  /** Told if the receive loop takes such a message, in place of its handler. @returns what ends that */
+  listen(
+    correlationId: string,
+    isAnswer: (message: Message) => boolean,
+    settle: (message: Message) => void,
+  ): () => void {
+    const question = { isAnswer, settle, onProgress: undefined };
+    this.questions.set(correlationId, question);
+    return () => {
+      if (this.questions.get(correlationId) === question) this.questions.delete(correlationId);
+    };
   }
 
   /**
@@ -82,6 +96,16 @@ export class Answers {
         this.take(message);
       }
     }
+  }
+}
+
+/** It is for somebody else in this process. */
+export async function giveBack(daemon: Daemon, agentId: string, { id, lease }: Message): Promise<void> {
+  const body = { lease, delay: '0ms', reason: 'it is for a handler' };
+  try {
+    await daemon.json('POST', `${pathOf(agentId)}/${encodeURIComponent(id)}/nack`, { body });
+  } catch (error) {
+    if (!isLost(error)) throw error;
   }
 }
 

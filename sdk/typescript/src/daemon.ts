@@ -18,6 +18,8 @@ export interface CallOptions {
   retryForMs?: number;
   /** False if the call must not take effect twice: then it is tried again only where it cannot have had any. @default true */
   isRepeatable?: boolean;
+  /** The same for each attempt: what has taken effect does so once. */
+  idempotencyKey?: string;
   signal?: AbortSignal;
 }
 

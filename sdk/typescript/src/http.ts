@@ -14,6 +14,7 @@ export interface Request {
   query?: Query;
   body?: unknown;
   timeoutMs: number;
+  idempotencyKey?: string;
   /** Ends the waiting; what was asked for may have been done. */
   signal?: AbortSignal;
 }
@@ -52,13 +53,14 @@ const WITHOUT_EFFECT = ['NOT_READY', 'SHUTTING_DOWN'];
 
 /** One request, one attempt. @throws HttpFailure; whatever `signal` was aborted with */
 export async function send({ url, token }: Endpoint, request: Request): Promise<string> {
-  const { method, path, query = {}, body, timeoutMs, signal } = request;
+  const { method, path, query = {}, body, timeoutMs, idempotencyKey, signal } = request;
   const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
     value === undefined ? [] : [[name, String(value)]],
   );
   const search = given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
   const headers: Record<string, string> = { authorization: `Bearer ${token}` };
   if (body !== undefined) headers['content-type'] = 'application/json';
+  if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
   // Not AbortSignal.any: it keeps each of these for as long as the signal of the whole process lives.
   const ending = new AbortController();
   const cancel = (): void => ending.abort(signal?.reason);

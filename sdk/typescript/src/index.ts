@@ -3,6 +3,7 @@ export { AgentManagerTool, type Action } from './agent-manager-tool.ts';
 export type { AnswerOptions } from './answers.ts';
 export { FUNCTIONS, type FunctionSchema } from './functions.ts';
 export type { Beat } from './heartbeats.ts';
+export type { Decision, Incident, ProposedAction, ProposeOptions, ReportOptions, Risk } from './incidents.ts';
 export {
   Reject,
   Retry,
