@@ -1,16 +1,15 @@
 import type { Command } from 'commander';
 import type { AgentView } from '../contract/agent-view.ts';
 import type { Transition } from '../contract/decision.ts';
-import { agentPath, type Settled } from './daemon-client.ts';
-import { addAgentVerbs, WAIT } from './agent-verbs.ts';
+import { agentPath } from './daemon-client.ts';
+import { addAgentVerbs } from './agent-verbs.ts';
 import { addRemoveCommand } from './remove-command.ts';
 import { collect, contextOf } from './context.ts';
 import { withExamples } from './examples.ts';
 import { addLogCommand } from './log-command.ts';
-import { agentLine, agentTable, print, settledLine, table, vitalsLines } from './output.ts';
-import { during } from './progress.ts';
+import { agentLine, agentTable, print, table, vitalsLines } from './output.ts';
 import { addSendCommand } from './send-command.ts';
-import { spawnBody, type SpawnOptions, withTypes } from './spawn-body.ts';
+import { addSpawnCommand } from './spawn-command.ts';
 import { watchAgents } from './watch.ts';
 
 /** An entry of `GET /agents/{id}/history`. */
@@ -63,45 +62,7 @@ export function addAgentCommands(program: Command): void {
     });
   withExamples(show, 'agents show w1', 'agents show w1 --json');
 
-  const spawn = agents
-    .command('spawn [agent_id] [command...]')
-    .description('create an agent, from a template or a command after --')
-    .option('--template <id>', 'the template it is made from')
-    .option('--var <name=value>', 'a variable of the template, of the type that it declares; repeatable', collect)
-    .option('--label <name=value>', 'a label; repeatable', collect)
-    .option('--env <NAME=value>', 'a variable of its environment; repeatable', collect)
-    .option('--cwd <folder>', 'where its command runs; a command after -- runs here')
-    .option('--task <text>', 'what it is to do')
-    .option('--fault-domain <name>', 'its restart policy')
-    .option('--restart <when>', 'always, on-failure or never')
-    .option('--input <file>', 'the whole description as JSON; - reads the standard input')
-    .option(...WAIT)
-    .action(
-      async (
-        agentId: string | undefined,
-        argv: string[],
-        options: SpawnOptions & { wait?: string },
-        command: Command,
-      ) => {
-        const { json, daemon } = contextOf(command);
-        const body = await withTypes(
-          daemon,
-          spawnBody(agentId, argv, options, daemon.address.pid === null ? undefined : process.cwd()),
-          options.var,
-        );
-        const agent = await during(`Starting ${body.agent_id}`, () =>
-          daemon.json<Settled>('POST', '/agents', { query: { wait: options.wait }, body }),
-        );
-        print(json, agent, () => settledLine(agent));
-      },
-    );
-  withExamples(
-    spawn,
-    'agents spawn w1 --template DataAnalystAgent_v1 --var region=eu --var depth=3 --task "Summarise the logs"',
-    'agents spawn counter --env STEP=2 -- python3 counter.py --fast',
-    `echo '{"agent_id":"w2","template_id":"T","variables":{"size":3}}' | openstarry-daemon agents spawn --input -`,
-  );
-
+  addSpawnCommand(agents);
   addAgentVerbs(agents);
   addRemoveCommand(agents);
 

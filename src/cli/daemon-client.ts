@@ -75,6 +75,9 @@ export class DaemonClient {
 export const agentPath = (agentId: string, rest = ''): string => `/agents/${encodeURIComponent(agentId)}${rest}`;
 export const incidentPath = (incidentId: string, rest = ''): string =>
   `/incidents/${encodeURIComponent(incidentId)}${rest}`;
+export const schedulePath = (scheduleId: string, rest = ''): string =>
+  `/schedules/${encodeURIComponent(scheduleId)}${rest}`;
+export const runPath = (runId: string, rest = ''): string => `/runs/${encodeURIComponent(runId)}${rest}`;
 export const queuePath = (queue: string, rest = ''): string => `/queues/${encodeURIComponent(queue)}${rest}`;
 
 function queryString(query: Query = {}): string {

@@ -8,6 +8,8 @@ import { addIncidentCommands } from './incident-commands.ts';
 import { addMessageCommands } from './message-commands.ts';
 import { addNotifyCommands } from './notify-commands.ts';
 import { addQueueCommands } from './queue-commands.ts';
+import { addRunCommands } from './run-commands.ts';
+import { addScheduleCommands } from './schedule-commands.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { addSessionCommands } from './session-commands.ts';
 import { addStartCommands } from './start-commands.ts';
@@ -23,6 +25,7 @@ Examples:
   openstarry-daemon status
   openstarry-daemon agents spawn w1 --template DataAnalystAgent_v1 --task "Summarise the logs"
   openstarry-daemon agents logs -f w1
+  openstarry-daemon schedules add w1 "0 9 * * *"
   openstarry-daemon sessions send w1 "How far are you?" --wait 30s
   openstarry-daemon stop
 
@@ -45,6 +48,8 @@ export function createProgram(): Command {
   addDaemonCommands(program);
   addDoctorCommand(program);
   addAgentCommands(program);
+  addRunCommands(program);
+  addScheduleCommands(program);
   addSessionCommands(program);
   addMessageCommands(program);
   addQueueCommands(program);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import type { DeliveryView, QueueView, SentView, StoredMessageView } from '../contract/messaging-views.ts';
 import type { AgentView } from '../contract/agent-view.ts';
+import type { RunView } from '../contract/run-view.ts';
 import { CodedError, ERRORS } from '../contract/errors.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { mailboxOf } from '../domain/messages/queue-name.ts';
@@ -10,6 +11,7 @@ import { agentPath, type DaemonClient, queuePath } from './daemon-client.ts';
 import { withExamples } from './examples.ts';
 import { print, shorten, since, stateText, table } from './output.ts';
 import { during } from './progress.ts';
+import { runTable } from './run-output.ts';
 import { sentLine } from './send-command.ts';
 import { watching } from './watch.ts';
 
@@ -22,6 +24,8 @@ const REPLIES_SETTINGS = { ttl: '1h', attempts: 5 };
 /** They say that somebody works on it. */
 const INTERIM = ['TASK_ACCEPT', 'TASK_PROGRESS'];
 const MAX_POLL_MS = 30_000;
+/** The latest; older ones that still go on are in `runs ls`. */
+const MAX_RUNS = 200;
 
 interface Session {
   agent_id: string;
@@ -30,6 +34,11 @@ interface Session {
   /** Messages in its mailbox that have not been acknowledged. */
   unread: number;
   oldest_unread_at: string | null;
+}
+
+interface Sessions {
+  sessions: Session[];
+  runs: RunView[];
 }
 
 interface Answered {
@@ -45,7 +54,7 @@ export function addSessionCommands(program: Command): void {
 
   const list = sessions
     .command('list')
-    .description('list the agents that run, with their unread mail')
+    .description('list the agents that run, with their unread mail; and the runs that are under way')
     .option('--all', 'those that do not run, too')
     .option('-w, --watch', 'keep it current, until Ctrl-C')
     .action(async (options: { all?: boolean; watch?: boolean }, command: Command) => {
@@ -88,10 +97,11 @@ export function addSessionCommands(program: Command): void {
   );
 }
 
-async function sessionsOf(daemon: DaemonClient, all: boolean): Promise<{ sessions: Session[] }> {
-  const [{ agents }, { queues }] = await Promise.all([
+async function sessionsOf(daemon: DaemonClient, all: boolean): Promise<Sessions> {
+  const [{ agents }, { queues }, { runs }] = await Promise.all([
     daemon.json<{ agents: AgentView[] }>('GET', '/agents'),
     daemon.json<{ queues: QueueView[] }>('GET', '/queues'),
+    daemon.json<{ runs: RunView[] }>('GET', '/runs', { query: { limit: MAX_RUNS } }),
   ]);
   const mail = new Map(queues.map((queue) => [queue.name, queue]));
   const sessions = agents
@@ -100,10 +110,15 @@ async function sessionsOf(daemon: DaemonClient, all: boolean): Promise<{ session
       const box = mail.get(mailboxOf(agent_id));
       return { agent_id, state, pid, unread: box?.size ?? 0, oldest_unread_at: box?.oldest_ready_at ?? null };
     });
-  return { sessions };
+  return { sessions, runs: runs.filter(({ ended_at }) => all || ended_at === null) };
 }
 
-function sessionTable({ sessions }: { sessions: Session[] }): string {
+function sessionTable({ sessions, runs }: Sessions): string {
+  const agents = agentRows(sessions);
+  return runs.length === 0 ? agents : `${agents}\n\n${runTable(runs)}`;
+}
+
+function agentRows(sessions: Session[]): string {
   if (sessions.length === 0) return 'No agents run';
   const rows = sessions.map(({ agent_id, state, pid, unread, oldest_unread_at: oldest }) => [
     agent_id,

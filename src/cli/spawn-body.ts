@@ -53,11 +53,11 @@ export function spawnBody(
  * A command line has only texts: those of `--var` become the numbers and truth values that the template declares. What is
  * none stays a text, and the API says what is wrong with it.
  */
-export async function withTypes(
+export async function withTypes<Body extends Pick<AgentInput, 'template_id' | 'variables'>>(
   daemon: Pick<DaemonClient, 'json'>,
-  body: Partial<AgentInput>,
+  body: Body,
   typed: string[] | undefined,
-): Promise<Partial<AgentInput>> {
+): Promise<Body> {
   const { template_id: id } = body;
   if (typed === undefined || id === undefined) return body;
   const template = daemon.json<TemplateView>('GET', `/templates/${encodeURIComponent(id)}`);
@@ -86,7 +86,7 @@ export function pairs(option: string, texts: string[] | undefined): Record<strin
   );
 }
 
-function readInput(file: string): Record<string, unknown> {
+export function readInput(file: string): Record<string, unknown> {
   try {
     const data: unknown = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'));
     if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
