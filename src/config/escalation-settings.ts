@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { DEFAULT_ESCALATION, type ChannelSettings, type EscalationSettings } from '../contract/escalation.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { SEVERITIES, type Severity } from '../domain/incidents/incident-words.ts';
@@ -93,6 +94,7 @@ function channelOf(fields: ChannelFields, place: Place): WithoutName<ChannelSett
       return {
         type,
         command: command ?? place.fail('command', 'is missing; expected a list: the program and its arguments'),
+        cwd: path.dirname(place.source.file),
       };
     case 'imessage':
       return { type, to: to ?? place.fail('to', 'is missing; expected a phone number or an address') };

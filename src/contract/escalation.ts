@@ -29,6 +29,6 @@ export const DEFAULT_ESCALATION: EscalationSettings = {
 export type ChannelSettings = { name: string } & (
   | { type: 'slack'; url: string }
   | { type: 'webhook'; url: string; /** Signs the body. */ secret: string | null }
-  | { type: 'command'; command: string[] }
+  | { type: 'command'; command: string[]; /** Where it runs. @default the daemon's own */ cwd?: string }
   | { type: 'imessage'; /** A phone number or an address. */ to: string }
 );

@@ -51,7 +51,7 @@ auto_approve: [{ command: restart, agent_id: "data_*", risk: medium }, { command
       channels: [
         { name: 'ops', type: 'slack', url: ENV.SLACK_WEBHOOK },
         { name: 'webhook', type: 'webhook', url: 'http://10.0.0.7/hook', secret: 's3cret' },
-        { name: 'command', type: 'command', command: ['notify-send', '{{title}}'] },
+        { name: 'command', type: 'command', command: ['notify-send', '{{title}}'], cwd: folder },
         { name: 'phone', type: 'imessage', to: '+82' },
       ],
       routes: { info: [], warning: ['ops', 'webhook', 'command', 'phone'], critical: ['phone', 'ops'] },

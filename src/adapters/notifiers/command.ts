@@ -9,6 +9,8 @@ export interface CommandOptions {
   name: string;
   /** Program and arguments; `{{title}}`, `{{text}}`, `{{severity}}` and `{{delivery_id}}` are filled in. */
   command: readonly string[];
+  /** Where it runs. @default the daemon's own */
+  cwd?: string | undefined;
   /** @default 15000 */
   timeoutMs?: number | undefined;
 }
@@ -17,10 +19,10 @@ export interface CommandOptions {
  * Runs a program, which has the notice as JSON on its standard input. No shell is involved. Exit code 0 means that it was
  * taken; 78 (as of a configuration that is wrong) that another attempt is useless.
  */
-export function commandNotifier({ name, command, timeoutMs = TIMEOUT_MS }: CommandOptions): Notifier {
+export function commandNotifier({ name, command, cwd, timeoutMs = TIMEOUT_MS }: CommandOptions): Notifier {
   return {
     name,
-    send: (notice, signal) => run(filledIn(command, notice), JSON.stringify(notice), { timeoutMs, signal }),
+    send: (notice, signal) => run(filledIn(command, notice), JSON.stringify(notice), { cwd, timeoutMs, signal }),
   };
 }
 
@@ -40,13 +42,13 @@ const CONFIGURATION_ERROR = 78;
 export function run(
   [program = '', ...args]: readonly string[],
   input: string,
-  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  { cwd, timeoutMs, signal }: { cwd?: string | undefined; timeoutMs: number; signal: AbortSignal },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = '';
     let isLate = false;
     // A group of its own, so that what it has started ends with it when its time is over.
-    const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
+    const child = spawn(program, args, { cwd, stdio: ['pipe', 'ignore', 'pipe'], detached: true });
     const end = (): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -45,6 +45,12 @@ describe('command', () => {
       'critical: w1: $(touch /tmp/x) {{text}}\n--\ntwo\nlines; `and` "quotes"\n--\ndisk/abc.1{{other}}\n--\n',
     );
     expect(JSON.parse(await readFile(path.join(folder, 'stdin'), 'utf8'))).toEqual(NOTICE);
+  });
+
+  it('runs where the configuration file is', async () => {
+    await writeFile(path.join(folder, 'here.sh'), '#!/bin/sh\npwd -P > where\n', { mode: 0o755 });
+    await commandNotifier({ name: 'x', command: ['./here.sh'], cwd: folder }).send(NOTICE, NEVER);
+    expect((await readFile(path.join(folder, 'where'), 'utf8')).trim()).toBe(await realpath(folder));
   });
 
   it('need not read what it gets', async () => {
