@@ -41,9 +41,7 @@ export class RedisBusStore {
       scripts: this.scripts,
       openArgs: () => this.argsOf('0', []),
       warn,
-      onUp: ([, , , queues, topicNames], isFirst) => {
-        if (!isFirst) this.tellThat(queues as string[], topicNames as string[]);
-      },
+      onReturn: () => void this.tellOfAll(),
     });
   }
 
@@ -146,13 +144,10 @@ export class RedisBusStore {
   /** Whoever waits looks again: what has happened meanwhile is not known. */
   private async tellOfAll(): Promise<void> {
     try {
-      this.tellThat(await this.namesOf('queues'), await this.namesOf('topics'));
+      const [queues, topics] = [await this.namesOf('queues'), await this.namesOf('topics')];
+      this.changes.tell([...queues.map((name) => `q${name}`), ...topics.map((name) => `t${name}`)]);
     } catch {
       // It is away again, and will be back again.
     }
-  }
-
-  private tellThat(queues: readonly string[], topics: readonly string[]): void {
-    this.changes.tell([...queues.map((name) => `q${name}`), ...topics.map((name) => `t${name}`)]);
   }
 }

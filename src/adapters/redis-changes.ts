@@ -29,10 +29,8 @@ export class RedisChanges {
       url: settings.url,
       name: 'openstarry-changes',
       unavailable: (says, cause) => new CodedError('BUS_UNAVAILABLE', says, {}, cause),
-      onUp: async (client, isFirst) => {
-        await client.subscribe(`${settings.base}changes`, (message) => this.hear(message));
-        if (!isFirst) onReturn();
-      },
+      onUp: (client) => client.subscribe(`${settings.base}changes`, (message) => this.hear(message)),
+      onReturn,
       // The other connection tells people of the same trouble.
       onDown: () => undefined,
     });

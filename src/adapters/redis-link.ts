@@ -16,6 +16,8 @@ export interface RedisLinkOptions {
   unavailable: (says: string, cause?: unknown) => CodedError;
   /** Puts a new connection to work, the first and each later one; only then calls go through it. */
   onUp: (client: RedisClient, isFirst: boolean) => Promise<void>;
+  /** It was lost, and calls go through again. */
+  onReturn: () => void;
   onDown: (reason: string) => void;
 }
 
@@ -98,8 +100,9 @@ export class RedisLink {
     for (let waitMs = RETRY_MS.first; !this.isClosed; waitMs = Math.min(waitMs * 2, RETRY_MS.max)) {
       await pause(waitMs);
       try {
-        if (!this.isClosed) this.client = await this.connect(false);
-        return;
+        if (this.isClosed) return;
+        this.client = await this.connect(false);
+        return this.options.onReturn();
       } catch (error) {
         this.reason = reasonOf(error);
       }

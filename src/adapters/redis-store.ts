@@ -20,8 +20,8 @@ export interface RedisStoreOptions {
   /** Arguments of the script `open` before the id. It answers `ok, format, id, …`. */
   openArgs: () => string[];
   warn: (message: string) => void;
-  /** After each connection. `answer` is that of the script `open`. */
-  onUp?: (answer: readonly unknown[], isFirst: boolean) => void;
+  /** It was away, and calls are served again. */
+  onReturn?: () => void;
 }
 
 /** A store in Redis: one connection for its calls, checked and prepared each time that it is made. */
@@ -41,6 +41,10 @@ export class RedisStore {
       name: `openstarry-${what.split(' ').at(-1)}`,
       unavailable: (says, cause) => this.unavailable(says, cause),
       onUp: (client, isFirst) => this.prepare(client, isFirst),
+      onReturn: () => {
+        warn(`${what} has its Redis at ${settings.shownUrl} back`);
+        options.onReturn?.();
+      },
       onDown: (reason) =>
         warn(`${what} has lost its Redis at ${settings.shownUrl}: ${reason}. Calls are refused until it is back`),
     });
@@ -99,7 +103,7 @@ export class RedisStore {
   }
 
   private async prepare(client: RedisClient, isFirst: boolean): Promise<void> {
-    const { scripts, settings, openArgs, what, warn, onUp } = this.options;
+    const { scripts, settings, openArgs, what, warn } = this.options;
     await checkServer(client);
     await Promise.all(Object.values(scripts).map(({ source }) => answered(client, ['SCRIPT', 'LOAD', source])));
     const args = [...openArgs(), randomUUID()];
@@ -119,8 +123,6 @@ export class RedisStore {
       warn(`${what} in ${this.durability.says}`);
     const eviction = isFirst ? await evictionOf(client) : undefined;
     if (eviction !== undefined) warn(`${what} in Redis: ${eviction}`);
-    if (!isFirst) warn(`${what} has its Redis at ${settings.shownUrl} back`);
-    onUp?.(answer, isFirst);
   }
 
   private unusable(error: unknown): Error {
