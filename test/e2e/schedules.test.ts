@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { ReloadView } from '../../src/contract/reload-view.ts';
 import type { RunView } from '../../src/contract/run-view.ts';
 import type { ScheduleView } from '../../src/contract/schedule-view.ts';
 import { TestDaemon } from '../support/daemon.ts';

@@ -137,7 +137,8 @@ export class RunAnswers {
     if (from !== DAEMON_SENDER || type !== 'TASK_DELEGATE' || typeof queue !== 'string' || typeof id !== 'string')
       return;
     const runId = await this.#correlationOf(queue, id);
-    if (runId !== null) await this.#signal(runId, UNDELIVERED_SIGNAL, { reason: String(reason) });
+    const why = typeof reason === 'string' ? reason : 'it was given up';
+    if (runId !== null) await this.#signal(runId, UNDELIVERED_SIGNAL, { reason: why });
   }
 
   async #correlationOf(queue: string, id: string): Promise<string | null> {
