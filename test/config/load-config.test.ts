@@ -221,9 +221,9 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
       'design_layer has both path and url; keep one of them',
     ],
     [
-      'a user of an agent',
-      'agents:\n  a:\n    command: [x]\n    user: nobody',
-      ':4:11: agents.a.user is not supported by this version',
+      'a group of an agent',
+      'agents:\n  a:\n    command: [x]\n    group: nobody',
+      ':4:11: agents.a.group is not supported by this version',
     ],
     [
       'a mistyped field of an agent',
