@@ -19,7 +19,7 @@ export function addConfigCommands(program: Command): void {
       const { checkConfig, describeCheck } = await import('../daemon/check-config.ts');
       const found = await checkConfig({ file: options.config });
       print(command.optsWithGlobals<{ json?: boolean }>().json ?? false, found, () => describeCheck(found));
-      const code = found.agents.find(({ problem }) => problem !== null)?.problem?.code;
+      const code = [...found.plugins, ...found.agents].find(({ problem }) => problem !== null)?.problem?.code;
       if (code !== undefined) process.exitCode = isErrorCode(code) ? ERRORS[code].exit : 1;
     });
   withExamples(check, 'config check', 'config check --config /etc/openstarry.yaml --json');

@@ -12,6 +12,7 @@ import { environmentOf } from '../host/environment.ts';
 import { resolveReferences } from '../schema/resolve-references.ts';
 import { Definitions } from './definitions.ts';
 import { DesignLayer } from './design-layer.ts';
+import { checkPlugins } from './plugins.ts';
 import { stateDirectoryOf } from './state-dir.ts';
 
 export interface CheckConfigOptions {
@@ -22,8 +23,8 @@ export interface CheckConfigOptions {
 }
 
 /**
- * `openstarry-daemon config check`: reads the configuration that a start would read, and puts every agent of it together
- * with its template. Starts nothing and writes nothing but copies of templates that come from a service.
+ * `openstarry-daemon config check`: reads the configuration that a start would read, puts every agent of it together
+ * with its template, and looks at the plugins that it names. Starts nothing and writes nothing but copies of templates that come from a service.
  *
  * @throws CodedError CONFIG_NOT_FOUND, CONFIG_INVALID
  */
@@ -41,7 +42,9 @@ export async function checkConfig(options: CheckConfigOptions = {}): Promise<Con
     requireSigned: false,
   });
   const agents = await Promise.all(config.agents.map((input) => checkAgent(definitions, input, env)));
-  return { ok: agents.every(({ problem }) => problem === null), config_file: config.file, agents };
+  const plugins = await checkPlugins(config, dir);
+  const ok = [...agents, ...plugins].every(({ problem }) => problem === null);
+  return { ok, config_file: config.file, plugins, agents };
 }
 
 async function checkAgent(definitions: Definitions, input: AgentInput, env: NodeJS.ProcessEnv): Promise<CheckedAgent> {
@@ -77,8 +80,15 @@ export function describeCheck(check: ConfigCheck): string {
     if (problem !== null) return [`  ✗ ${agent_id}${from}: ${problem.message}`];
     return [`  ✓ ${agent_id}${from}`, ...warnings.map((warning) => `    ! ${warning}`)];
   });
+  const plugins = check.plugins.flatMap(({ kind, use, problem }) =>
+    problem === null ? [] : [`  ✗ plugins.${kind} (${use}): ${problem.message}`],
+  );
   const bad = check.agents.filter(({ problem }) => problem !== null).length;
   const agents = `${check.agents.length} ${check.agents.length === 1 ? 'agent' : 'agents'}`;
-  const verdict = bad === 0 ? `is valid: ${agents}` : `has ${bad} of ${agents} that cannot be started`;
-  return [`${check.config_file} ${verdict}`, ...lines].join('\n');
+  const troubles = [
+    ...(plugins.length > 0 ? ['names a plugin that cannot be used'] : []),
+    ...(bad > 0 ? [`has ${bad} of ${agents} that cannot be started`] : []),
+  ];
+  const verdict = troubles.length === 0 ? `is valid: ${agents}` : troubles.join(', and ');
+  return [`${check.config_file} ${verdict}`, ...plugins, ...lines].join('\n');
 }

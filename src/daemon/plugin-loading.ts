@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { PluginSettings } from '../config/config.ts';
@@ -57,6 +57,7 @@ export const reasonOf = (error: unknown): string => (error instanceof Error ? er
 
 /** @returns the URL of its module */
 function locate(use: string, baseDir: string, failed: Failure): string {
+  if (isBuiltin(use)) throw failed('it is a module of Node, and no plugin');
   const require = createRequire(path.join(baseDir, 'openstarry.yaml'));
   try {
     return pathToFileURL(require.resolve(use)).href;

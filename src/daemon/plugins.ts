@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { LoadedConfig, PluginSettings } from '../config/config.ts';
+import type { CheckedPlugin } from '../contract/config-check.ts';
 import { codeOf } from '../contract/errors.ts';
 import type { InfrastructurePlugin } from '../ports/infrastructure-plugin.ts';
 import type { BusOptions, MessageBus } from '../ports/message-bus.ts';
@@ -90,7 +91,7 @@ export async function openInfrastructure(options: OpenInfrastructureOptions): Pr
 export async function checkPlugins(
   { plugins }: Pick<LoadedConfig, 'plugins'>,
   baseDir: string,
-): Promise<{ kind: PluginKind; use: string; problem: { code: string; message: string } | null }[]> {
+): Promise<CheckedPlugin[]> {
   return Promise.all(
     (['bus', 'state'] as const).map(async (kind) => {
       const { use } = plugins[kind];

@@ -233,10 +233,12 @@ describe.skipIf(binary === undefined)('a Redis', () => {
     const { port } = await serve('--requirepass', 'secret');
     const bus = await openBus(`redis://:secret@127.0.0.1:${port}`);
     await sendOne(bus);
-    await expect(openBus(`redis://:wr0ng@127.0.0.1:${port}`)).rejects.toThrow(/WRONGPASS/);
-    const error = await openBus(`redis://:wr0ng@127.0.0.1:${port}`).catch((thrown: Error) => thrown);
-    expect(String(error)).toContain(':***@127.0.0.1');
-    expect(String(error)).not.toContain('wr0ng');
+    const says = await openBus(`redis://:wr0ng@127.0.0.1:${port}`).then(
+      () => 'it was opened',
+      (error: Error) => error.message,
+    );
+    expect(says).toMatch(/:\*\*\*@127\.0\.0\.1.*WRONGPASS/);
+    expect(says).not.toContain('wr0ng');
   });
 
   it('that is not there, or never answers, fails an opening in time', async () => {

@@ -34,6 +34,18 @@ agents:
     expect(describeCheck(found)).toContain('✗ bad (Nowhere_v1)');
   });
 
+  it('looks at the plugins, and opens none', async () => {
+    const found = await check('plugins: { bus: { use: redis, url: "redis://127.0.0.1:1" }, state: { use: sqllite } }');
+    expect(found.ok).toBe(false);
+    expect(found.plugins).toMatchObject([
+      { kind: 'bus', use: 'redis', problem: null },
+      { kind: 'state', use: 'sqllite', problem: { code: 'PLUGIN_FAILED' } },
+    ]);
+    expect(describeCheck(found)).toMatch(
+      /names a plugin that cannot be used\n {2}✗ plugins\.state \(sqllite\): .*"sqlite"/,
+    );
+  });
+
   it('throws for a file that is not valid, and finds the one that a start would take', async () => {
     await expect(check('agents: { a: { comand: [x] } }')).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect((await check('{}')).ok).toBe(true);
