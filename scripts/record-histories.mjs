@@ -111,11 +111,46 @@ try {
   process.kill(pid, 'SIGKILL');
   await delay(1000);
   await call('POST', '/agents/told/stop');
+
+  // Runs of each kind, and the life of an agent that two of them have started.
+  const run = (body, wait = '30s') => call('POST', `/runs?wait=${wait}`, body);
+  await call('POST', '/agents', { agent_id: 'watched', command: ['true'], autostart: false });
+  await run({ run_id: 'at-rest', agent_id: 'watched', task: 'one' });
+  await run({ run_id: 'again', agent_id: 'watched', task: 'two', cleanup: 'delete' });
+  await run({ run_id: 'made', agent_id: 'made', command: ['true'], cleanup: 'delete' });
+  await run({ run_id: 'unstartable', agent_id: 'unstartable', command: ['/no/such/program'] });
+  await run({ run_id: 'late', agent_id: 'late', template_id: 'T', timeout: '1s' });
+  await run({ run_id: 'cancelled', agent_id: 'late', task: 'x' }, '0s');
+  await until(async () => (await agent('late')).state === 'running');
+  await call('POST', '/runs/cancelled/cancel');
+  await call('POST', '/agents', { agent_id: 'server', template_id: 'T' });
+  await run({ run_id: 'mailed', agent_id: 'server', task: 'x', timeout: '1s' });
+
+  // A call of a schedule of each mode.
+  await call('POST', '/schedules', { schedule_id: 'said', agent_id: 'server', after: '1s' });
+  await call('POST', '/schedules', { schedule_id: 'done', agent_id: 'late', after: '1s', mode: 'run', timeout: '1s' });
+  const ticks = {};
+  for (const id of ['said', 'done']) {
+    const called = await until(async () => {
+      const { recent, counts } = await call('GET', `/schedules/${id}`);
+      return counts.running === 0 ? recent[0] : undefined;
+    });
+    ticks[`tick-${id}`] = called.workflow_id;
+  }
+  await until(async () => (await agent('late')).state === 'stopped');
+
   mkdirSync(OUT, { recursive: true });
-  const all = ['crashing', 'commanded', 'finite', 'impossible', 'paused', 'unhealthy', 'greedy', 'told'];
+  const agents = ['crashing', 'commanded', 'finite', 'impossible', 'paused', 'unhealthy', 'greedy', 'told', 'watched'];
+  const runs = ['at-rest', 'made', 'unstartable', 'late', 'cancelled', 'mailed'];
+  /** Workflow ids by the names of their files. */
+  const recorded = {
+    ...Object.fromEntries(agents.map((id) => [id, `agent/${id}`])),
+    ...Object.fromEntries(runs.map((id) => [`run-${id}`, `run/${id}`])),
+    ...ticks,
+  };
   const wanted = process.argv.slice(2);
-  for (const id of wanted.length === 0 ? all : wanted) {
-    const text = temporal('workflow', 'show', '--workflow-id', `agent/${id}`, '-o', 'json');
+  for (const id of wanted.length === 0 ? Object.keys(recorded) : wanted) {
+    const text = temporal('workflow', 'show', '--workflow-id', recorded[id], '-o', 'json');
     const file = path.join(OUT, `${id}_${VERSION}.json`);
     // Stack traces tell where the recording was made, which is nobody's business.
     const plain = JSON.stringify(JSON.parse(text)).replaceAll(ROOT.replace(/\/$/, ''), '/openstarry');

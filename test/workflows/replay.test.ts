@@ -5,13 +5,21 @@ import { describe, inject, it } from 'vitest';
 
 const HISTORIES = path.join(import.meta.dirname, '..', 'histories');
 
+interface History {
+  events: { workflowExecutionStartedEventAttributes?: { workflowId?: string } }[];
+}
+
 /** A workflow that cannot be replayed would leave every running agent without its workflow after an upgrade. */
 describe('recorded histories', () => {
   it.each(readdirSync(HISTORIES))('%s replays on the workflow code as it is now', async (file) => {
     const codePath = inject('workflowBundle');
     if (codePath === undefined) throw new Error('dist/workflow-bundle.js is missing: the build failed');
-    const history: unknown = JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8'));
-    const agentId = file.split('_')[0];
-    await Worker.runReplayHistory({ workflowBundle: { codePath } }, history, `agent/${agentId}`);
+    const history = JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8')) as History;
+    const { workflowId } = history.events[0]?.workflowExecutionStartedEventAttributes ?? {};
+    await Worker.runReplayHistory(
+      { workflowBundle: { codePath } },
+      history,
+      workflowId ?? `agent/${file.split('_')[0]}`,
+    );
   });
 });
