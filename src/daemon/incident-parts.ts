@@ -8,10 +8,11 @@ import type { IncidentActivities } from '../contract/incident-activities.ts';
 import { incidentIdOfStall, type IncidentReport } from '../contract/incident-view.ts';
 import type { Events } from '../custodian/protocol.ts';
 import { isAgentId } from '../domain/ids.ts';
+import { NOBODY_TOLD } from '../domain/incidents/escalation.ts';
 import type { DeliveryNotes } from '../ports/delivery-notes.ts';
 import type { MessageBus } from '../ports/message-bus.ts';
 import type { Notifier } from '../ports/notifier.ts';
-import type { Records } from '../ports/records.ts';
+import type { RecordRow, Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
 import type { LiveGeneration } from '../service/caller.ts';
 import { Deliveries } from '../service/incidents/deliveries.ts';
@@ -19,6 +20,7 @@ import { Escalation } from '../service/incidents/escalation.ts';
 import { incidentActivities } from '../service/incidents/incident-activities.ts';
 import { IncidentUpkeep } from '../service/incidents/incident-upkeep.ts';
 import { IncidentWorkflows } from '../service/incidents/incident-workflows.ts';
+import { recordOf } from '../service/incidents/known-incident.ts';
 import { Incidents } from '../service/incidents/incidents.ts';
 import { untilFailStopTold } from '../service/incidents/last-words.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
@@ -49,6 +51,8 @@ export class IncidentParts {
   readonly upkeep: IncidentUpkeep;
   readonly #options: IncidentPartsOptions;
   readonly #workflows: IncidentWorkflows;
+  /** What was told of last, so that it is told once. */
+  #silence = '';
   #channels: ReadonlyMap<string, Notifier> = new Map();
 
   constructor(options: IncidentPartsOptions) {
@@ -85,6 +89,20 @@ export class IncidentParts {
       warn: (message, error) => log.warn({ err: error }, message),
     });
     this.use(configuration.current);
+    roster.subscribeRecords((row) => this.#tellOfSilence(row));
+  }
+
+  /** Nobody can be reached: whoever looks at the terminal, or the log, is told instead. */
+  #tellOfSilence(row: RecordRow): void {
+    const record = recordOf(row);
+    const last = record?.history.at(-1);
+    if (row.kind !== 'incident' || last?.says !== NOBODY_TOLD) return;
+    const news = `${row.id} ${last.at}`;
+    if (this.#silence === news) return;
+    this.#silence = news;
+    this.#options.tell(
+      `No channel has taken the notice of the incident ${row.id} (${record?.severity}): ${record?.summary}`,
+    );
   }
 
   /** From now on this configuration counts. */

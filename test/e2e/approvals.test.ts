@@ -292,6 +292,33 @@ describe('incidents', () => {
     await second.stop();
   }, 120_000);
 
+  it('that no channel takes are told at the terminal, and told again by the next start', async () => {
+    receiver = await new Receiver().start();
+    receiver.answers = Array.from({ length: 100 }, () => 410);
+    const channels = [
+      { name: 'ops', type: 'webhook', url: receiver.url },
+      { name: 'phone', type: 'imessage', to: '+82' },
+    ];
+    daemon = await TestDaemon.make({ escalation: { channels, reminders: '4s' } });
+    await daemon.start();
+    if (process.platform !== 'darwin')
+      expect(daemon.output).toContain('WARNING: The channel phone is iMessage, which needs macOS');
+    await daemon.call('POST', '/incidents', { incident_id: 'silent', summary: 'nobody hears' });
+    await until(() => daemon.output.includes('No channel has taken the notice of the incident silent (warning)'), {
+      what: 'the word at the terminal',
+    });
+    const failed = await incident('silent');
+    expect(failed.deliveries).toMatchObject([
+      { channel: 'ops', state: 'failed', attempts: 1, reason: expect.stringMatching(/answered 410/) as string },
+      { channel: 'phone', state: 'failed', reason: expect.stringContaining('iMessage needs macOS') as string },
+    ]);
+    await daemon.signal('SIGKILL');
+    receiver.answers = [];
+    await daemon.start();
+    await until(() => receiver!.taken.length > 0, { what: 'the notice', deadlineMs: 30_000 });
+    expect((JSON.parse(receiver.taken[0]!.body) as { title: string }).title).toBe('[warning] nobody hears');
+  }, 120_000);
+
   it('of a night are told at the end of the quiet hours, in one; the critical at once', async () => {
     receiver = await new Receiver().start();
     // They end on a minute: at the next one that leaves time for a start.

@@ -87,6 +87,9 @@ export function delivery(state: IncidentState, event: Event<'delivery'>, nowMs: 
   return stay(withDelivery(state, { ...row, about: known?.about ?? about, atMs: nowMs }));
 }
 
+/** Stands in the history of an incident when all channels have failed. */
+export const NOBODY_TOLD = 'no channel has taken the notice to people';
+
 export function peopleTold(before: IncidentState, event: Event<'people-told'>, nowMs: number): IncidentStep {
   const { id, about, outcome, remindMs } = event;
   let state = before;
@@ -96,7 +99,7 @@ export function peopleTold(before: IncidentState, event: Event<'people-told'>, n
     const row = { id, channel: 'people', about, state: 'skipped' as const, attempts: 0, atMs: nowMs, reason };
     state = noted(withDelivery(state, row), `nobody could be told: ${reason}`, nowMs);
   }
-  if (outcome === 'failed') state = noted(state, 'no channel has taken the notice to people', nowMs);
+  if (outcome === 'failed') state = noted(state, NOBODY_TOLD, nowMs);
   const { escalation, status } = state;
   // It was over before they had heard of it.
   if (status === 'resolved' && state.told.people && !before.told.people) return tellPeople(state, endOf(state));
