@@ -7,6 +7,7 @@ import type {
 import type { AgentInput } from '../contract/agent-input.ts';
 import type { Definition } from '../contract/definition.ts';
 import type { IncidentActivities } from '../contract/incident-activities.ts';
+import type { AgentSchedule } from '../contract/schedule-view.ts';
 import type { RunActivities } from '../contract/run-workflow.ts';
 import type { TickActivities } from '../contract/tick.ts';
 import type { DependencyWaits } from '../host/dependency-waits.ts';
@@ -26,6 +27,8 @@ export interface ActivityDeps {
   waits: DependencyWaits;
   /** Checks shape and signature of an input and puts it together with its template; throws errors of the table. */
   define: (input: AgentInput) => Promise<Definition>;
+  /** Makes the schedule that comes with an agent. @throws CodedError SCHEDULE_EXISTS */
+  giveSchedule: (agent: AgentInput, schedule: AgentSchedule) => Promise<void>;
   /** Shuts the daemon down for good, because of this agent. */
   failStop: (request: FailStopRequest) => Promise<void>;
   service: Partial<ServiceActivities>;

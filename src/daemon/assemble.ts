@@ -197,6 +197,7 @@ export async function assemble(base: Base): Promise<Parts> {
       executing,
       waits,
       define: (input) => definitions.trusted(input),
+      giveSchedule: (agent, schedule) => finite.schedules.createFor(agent, schedule),
       failStop: base.failStop,
       service: { ...finite.activities, ...incidents.activities },
     }),

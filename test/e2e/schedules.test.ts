@@ -143,6 +143,18 @@ describe('schedules through the API', () => {
     for (const id of ['own', 'called', 'more']) await until(() => gone(id), { what: `the end of schedule ${id}` });
   });
 
+  it('come with an agent that is started with Temporal, from its template', async () => {
+    const { address } = (await daemon.status()).temporal;
+    const input = JSON.stringify({ agent_id: 'foreign', template_id: 'Called' });
+    const workflow = ['--type', 'agent', '--task-queue', 'orchestrator', '-w', 'agent/foreign', '-i', input];
+    await run(inject('temporalCli'), ['workflow', 'start', ...workflow, '--address', address]);
+    await daemon.untilAgent('foreign', ({ state }) => state === 'running', 'runs');
+    expect(await schedule('foreign')).toMatchObject({ when: '0 9 * * *', origin: 'agent' });
+    await daemon.call('DELETE', '/schedules/foreign');
+    await daemon.call('POST', '/agents/foreign/restart');
+    expect(await gone('foreign')).toBe(true);
+  });
+
   it('go with an agent that is deleted past the API', async () => {
     await daemon.call('POST', '/agents', { agent_id: 'past', command: FOREVER, schedule: '@daily' });
     const { address } = (await daemon.status()).temporal;
