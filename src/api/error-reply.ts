@@ -11,6 +11,8 @@ export function errorHandler(error: unknown, request: FastifyRequest, reply: Fas
   if (kind.status === 500) request.log.error({ err: error, request_id: request.id }, 'request failed unexpectedly');
   if (coded.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer');
   if (kind.status === 429 || kind.status === 503) reply.header('retry-after', retryAfterS(coded));
+  // A client that is still sending would find its connection closed instead of this answer.
+  if (coded.code === 'PAYLOAD_TOO_LARGE') reply.removeHeader('connection');
   request.refusal = coded.code;
   return reply.code(kind.status).send(errorBody(coded, request.id));
 }

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { CodedError } from '../../contract/errors.ts';
 import { incarnationOf } from '../../domain/ids.ts';
 import { mailboxOf, ownerOf } from '../../domain/messages/queue-name.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Roster } from '../../ports/roster.ts';
 import type { KnownAgents } from './known-agents.ts';
+import type { Receivers } from './receivers.ts';
 import type { StateScopes } from './state-scopes.ts';
 
 export interface MailboxesDeps {
   bus: MessageBus;
+  receivers: Pick<Receivers, 'dismiss'>;
   scopes: StateScopes;
   roster: Pick<Roster, 'subscribe' | 'history'>;
   agents: KnownAgents;
@@ -53,9 +56,14 @@ export class Mailboxes {
     return Promise.race([clearing.then(() => !this.#ending.signal.aborted), late]);
   }
 
-  /** One life of it has ended: all that it holds is due again. */
+  /** One life of it has ended: all that it holds is due again, and it gets nothing more. */
   async release(agentId: string, generation: number): Promise<void> {
-    await this.#deps.bus.release(incarnationOf(agentId, generation));
+    const { bus, receivers } = this.#deps;
+    const consumer = incarnationOf(agentId, generation);
+    // Whoever still waits with its token would take what is for the next one.
+    const message = `The token is for generation ${generation} of ${agentId}, which has ended`;
+    receivers.dismiss(consumer, new CodedError('STALE_INCARNATION', message, { agent_id: agentId, generation }));
+    await bus.release(consumer);
   }
 
   /**

@@ -69,7 +69,7 @@ export class Messaging {
     this.#receivers = receivers;
     this.#changes = changes;
     this.counts = new MessageCounts(bus);
-    this.mailboxes = new Mailboxes({ bus, scopes, roster, agents, warn });
+    this.mailboxes = new Mailboxes({ bus, receivers, scopes, roster, agents, warn });
     this.messages = new Messages({
       bus,
       agents,

@@ -1,3 +1,4 @@
+import type { CodedError } from '../../contract/errors.ts';
 import type { Delivery, MessageBus } from '../../ports/message-bus.ts';
 
 export interface Poll {
@@ -58,8 +59,7 @@ export class Receivers {
 
   /** Who receives from which queue is another now. */
   refresh(): void {
-    const waiters = new Set([...this.#waiting.values()].flatMap((each) => [...each]));
-    for (const waiter of waiters) {
+    for (const waiter of this.#all()) {
       const before = waiter.queues;
       const after = waiter.poll.queues();
       if (before.length === after.length && after.every((queue) => before.includes(queue))) continue;
@@ -69,10 +69,22 @@ export class Receivers {
     }
   }
 
+  /** Whoever waits as this consumer gets the error instead of what comes next. */
+  dismiss(consumer: string, error: CodedError): void {
+    for (const waiter of this.#all()) {
+      if (waiter.poll.consumer !== consumer) continue;
+      waiter.failure = { error };
+      waiter.giveUp();
+    }
+  }
+
   close(): void {
     this.#unwatch();
-    const waiters = new Set([...this.#waiting.values()].flatMap((each) => [...each]));
-    for (const waiter of waiters) waiter.giveUp();
+    for (const waiter of this.#all()) waiter.giveUp();
+  }
+
+  #all(): Set<Waiter> {
+    return new Set([...this.#waiting.values()].flatMap((each) => [...each]));
   }
 
   #enter(waiter: Waiter): void {

@@ -72,6 +72,18 @@ describe('Mailboxes', () => {
     expect(await fixture.state.get('agent/b', 'snapshot')).toMatchObject({ value: { step: 3 } });
   });
 
+  it('give nothing more to an ended life that still waits: it is for the next one', async () => {
+    const { messages, mailboxes } = fixture.messaging;
+    const late = messages.receive(asAgent('b', 1), 'b', { max: 1, waitMs: 5_000 });
+    const told = expect(late).rejects.toMatchObject({ code: 'STALE_INCARNATION' });
+    await fixture.bus.queues(); // it waits by now
+    await mailboxes.release('b', 1);
+    fixture.live.set('b', 2);
+    await messages.send(ADMIN, '@b', [text('for the next one')]);
+    await told;
+    expect(await messages.receive(asAgent('b', 2), 'b', { max: 1, waitMs: 0 })).toMatchObject([{ attempt: 1 }]);
+  });
+
   it('release what an ended life holds, also one that ended while no daemon lived', async () => {
     const { messages, mailboxes } = fixture.messaging;
     await messages.send(ADMIN, '@b', [text('one'), text('two')], true);
