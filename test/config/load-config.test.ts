@@ -223,7 +223,7 @@ master: { agent_id: m, command: ["\${UNSET}"] }`;
     [
       'a group of an agent',
       'agents:\n  a:\n    command: [x]\n    group: nobody',
-      ':4:11: agents.a.group is not supported by this version',
+      ':4:12: agents.a.group is not supported by this version',
     ],
     [
       'a mistyped field of an agent',
