@@ -28,7 +28,8 @@ import { deliveryOf, eventOf, type Field, optional, storedMessageOf, written } f
 import type { RedisSettings } from './redis-settings.ts';
 
 const QUEUES_AT_ONCE = 100;
-const DEAD_LETTERS_AT_ONCE = 5000;
+/** More in one script would hold up everybody else. Whether there is room is asked for all of them, each time. */
+const DEAD_LETTERS_AT_ONCE = 1000;
 /** Of a queue that was deleted while it has dead letters; as in prelude.lua. */
 const GONE = '-';
 
