@@ -32,7 +32,7 @@ export function describeDependencies(dependencies: Dependencies): string {
 
 /**
  * Groups agents for a stop: those of one wave are stopped together, and nobody is stopped before all that depend on him are
- * gone. Agents of a cycle come in the last wave, together.
+ * gone, also not if what lies between the two is not there any more. Agents of a cycle come in the last wave, together.
  */
 export function stopWaves(
   agentIds: readonly string[],
@@ -41,13 +41,25 @@ export function stopWaves(
   const waves: string[][] = [];
   let left = new Set(agentIds);
   while (left.size > 0) {
-    const needed = new Set([...left].flatMap((agentId) => dependenciesOf(agentId)));
+    const needed = neededBy(left, dependenciesOf);
     const free = [...left].filter((agentId) => !needed.has(agentId));
     const wave = free.length > 0 ? free : [...left];
     waves.push(wave.toSorted());
     left = new Set([...left].filter((agentId) => !wave.includes(agentId)));
   }
   return waves;
+}
+
+/** Directly or not. */
+function neededBy(agentIds: Iterable<string>, dependenciesOf: (agentId: string) => readonly string[]): Set<string> {
+  const needed = new Set<string>();
+  const open = [...agentIds];
+  for (const agentId of open) {
+    const more = dependenciesOf(agentId).filter((next) => !needed.has(next));
+    for (const next of more) needed.add(next);
+    open.push(...more);
+  }
+  return needed;
 }
 
 /** A cycle, as the ids along it with the first one again at the end; undefined if there is none. */

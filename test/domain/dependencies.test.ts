@@ -43,8 +43,9 @@ describe('stopWaves', () => {
     expect(stopWaves(['db', 'cache', 'api', 'web', 'job'], of)).toEqual([['job', 'web'], ['api'], ['cache', 'db']]);
   });
 
-  it('looks only at those that are to be stopped', () => {
-    expect(stopWaves(['db', 'web'], of)).toEqual([['db', 'web']]);
+  it('stops only those that are there, in order also if what lies between them is gone', () => {
+    expect(stopWaves(['db', 'web', 'job'], of)).toEqual([['job', 'web'], ['db']]);
+    expect(stopWaves(['cache', 'job'], of)).toEqual([['cache', 'job']]);
     expect(stopWaves([], of)).toEqual([]);
   });
 
