@@ -50,7 +50,7 @@ export class Fleet {
   criticalDown(): { agent_id: string; reason: string }[] {
     return this.all()
       .filter((row) => row.decision.critical && !isUp(row.process))
-      .map((row) => ({ agent_id: row.agent_id, reason: row.decision.reason }));
+      .map((row) => ({ agent_id: row.agent_id, reason: whyDown(row) }));
   }
 
   /** Waits until the workflows have dealt with the ends of these incarnations, at most `ms`. */
@@ -65,4 +65,12 @@ export class Fleet {
   close(): void {
     this.unsubscribe();
   }
+}
+
+/** What its host has seen counts until it is decided what follows. */
+function whyDown({ decision, process }: RosterRow): string {
+  if (decision.phase.kind !== 'live' || process?.generation !== decision.generation) return decision.reason;
+  const { pid, last_exit: end, health } = process;
+  if (pid === null) return end?.generation === decision.generation ? end.reason : decision.reason;
+  return health?.reason ?? decision.reason;
 }
