@@ -77,9 +77,9 @@ async function batches(call) {
 async function latency(call) {
   const took = [];
   const sentAt = new Map();
-  let isOver = false;
+  const over = { sending: false };
   const receiver = (async () => {
-    while (!isOver || sentAt.size > 0) {
+    while (!over.sending || sentAt.size > 0) {
       const { messages } = await call('GET', '/agents/timed/messages?max=10&wait=1s');
       const now = performance.now();
       for (const { payload } of messages) {
@@ -99,7 +99,7 @@ async function latency(call) {
     sends.push(call('POST', '/agents/timed/messages', text(n)));
   }
   await Promise.all(sends);
-  isOver = true;
+  over.sending = true;
   await receiver;
   say(`send to receive at ${LATENCY_PER_SECOND}/s, each acknowledged`, spread(took));
 }

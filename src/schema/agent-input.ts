@@ -3,6 +3,7 @@ import type { AgentInput, AgentRequest } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import { RUN_ID_PATTERN } from '../contract/run-view.ts';
 import type { AgentSnapshot } from '../domain/agent-state.ts';
+import { ADMIN_SENDER } from '../domain/messages/message.ts';
 import { agentId, labels, launchFields, task, templateId, variables } from './fields.ts';
 import { plainData } from './plain-data.ts';
 import { check, type Problem, strict, textOf } from './problem.ts';
@@ -35,7 +36,8 @@ const snapshot = strict({
 }) satisfies z.ZodType<AgentSnapshot>;
 
 const written = {
-  agent_id: agentId,
+  // Else what it says would be taken for a word of the admin.
+  agent_id: agentId.refine((id) => id !== ADMIN_SENDER, 'another id: "admin" is whoever has the admin token'),
   template_id: templateId.exactOptional(),
   variables: variables.exactOptional(),
   labels: labels.exactOptional(),

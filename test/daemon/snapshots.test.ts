@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteState } from '../../src/adapters/sqlite-state.ts';
+import { isFinal } from '../../src/contract/errors.ts';
 import { Snapshots } from '../../src/daemon/snapshots.ts';
 import type { Json } from '../../src/domain/messages/message.ts';
 import { agentScopeOf, SNAPSHOT_KEY, type StateStore } from '../../src/ports/state-store.ts';
@@ -45,6 +46,8 @@ describe('Snapshots', () => {
   it('refuse what cannot be read, or takes too long: that is tried again', async () => {
     const broken = new Snapshots({ state: { get: () => Promise.reject(new Error('no disk')) }, folder });
     await expect(broken.write('a', 1)).rejects.toMatchObject({ code: 'STATE_UNAVAILABLE' });
+    // The activity that starts the process is tried again for as long as it takes.
+    expect(isFinal('STATE_UNAVAILABLE')).toBe(false);
     const slow = new Snapshots({ state: { get: () => new Promise(() => undefined) }, folder, limitMs: 20 });
     await expect(slow.write('a', 1)).rejects.toThrow(/has not answered within 20 ms/);
   });

@@ -91,6 +91,12 @@ describe('parseAgentRequest', () => {
     expect(errorOf({ agent_id: 'a', agentId: 'b' })).toMatchObject({ code: 'INVALID_REQUEST', field: 'agent_id' });
   });
 
+  it('refuses the name that stands for the admin, whoever asks for it', () => {
+    const refused = { code: 'INVALID_REQUEST', field: 'agent_id' };
+    expect(errorOf({ agent_id: 'admin' })).toMatchObject(refused);
+    expect(() => parseAgentInput({ agent_id: 'admin', template_id: 'T' })).toThrow(/stands? for|admin token/);
+  });
+
   it('takes the number 0 for a duration', () => {
     expect(parseAgentRequest({ agent_id: 'a', backoff: { initial: 0 } })).toEqual({
       agent_id: 'a',

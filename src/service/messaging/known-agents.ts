@@ -16,6 +16,15 @@ export function checkExists(agents: Pick<KnownAgents, 'get'>, agentId: string): 
   if (agents.get(agentId) === undefined) throw agentNotFound(agentId);
 }
 
+/**
+ * An agent that calls for itself exists, whatever the table says: it may be being filled again.
+ * @throws CodedError FORBIDDEN for another agent, AGENT_NOT_FOUND
+ */
+export function checkIsSelfOrExists(agents: Pick<KnownAgents, 'get'>, call: Call, agentId: string, what: string): void {
+  checkIsSelf(call, agentId, what);
+  if (call.caller.kind === 'admin') checkExists(agents, agentId);
+}
+
 /** @throws CodedError FORBIDDEN for an agent that is not this one */
 export function checkIsSelf({ caller }: Call, agentId: string, what: string): void {
   if (caller.kind === 'admin' || caller.agent_id === agentId) return;

@@ -7,7 +7,14 @@ import { checkPayload, type DeclaredTypes } from '../../schema/message-payloads.
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
 import type { BusChanges, IsNews } from './bus-changes.ts';
 import type { MessageCounts } from './message-counts.ts';
-import { checkExists, checkIsSelf, consumerOf, senderOf, type KnownAgents } from './known-agents.ts';
+import {
+  checkExists,
+  checkIsSelf,
+  checkIsSelfOrExists,
+  consumerOf,
+  senderOf,
+  type KnownAgents,
+} from './known-agents.ts';
 import type { QueueMembership } from './queue-membership.ts';
 import type { Receivers } from './receivers.ts';
 import { deliveryView, sizeView, storedView } from './views.ts';
@@ -82,8 +89,7 @@ export class Messages {
   /** From an agent's mailbox and the work queues that list it. */
   async receive(call: Call, agentId: string, options: ReceiveOptions): Promise<DeliveryView[]> {
     await this.#admit(call);
-    checkIsSelf(call, agentId, 'receive the messages of');
-    checkExists(this.#deps.agents, agentId);
+    checkIsSelfOrExists(this.#deps.agents, call, agentId, 'receive the messages of');
     return this.#receive(call, () => this.#deps.membership.queuesOf(agentId), options);
   }
 

@@ -3,7 +3,7 @@ import type { StateEntryView } from '../../contract/messaging-views.ts';
 import type { Json } from '../../domain/messages/message.ts';
 import { agentScopeOf, SHARED_SCOPE, type PutOptions, type StateStore } from '../../ports/state-store.ts';
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
-import { checkExists, checkIsSelf, type KnownAgents } from './known-agents.ts';
+import { checkIsSelfOrExists, type KnownAgents } from './known-agents.ts';
 import type { StateScopes } from './state-scopes.ts';
 import { entryView } from './views.ts';
 
@@ -88,8 +88,7 @@ export class StateEntries {
   async #admit(call: Call, scope: Scope, verb: string): Promise<string> {
     await admitCaller(call, this.#deps.live);
     if (scope.kind === 'shared') return SHARED_SCOPE;
-    checkIsSelf(call, scope.agentId, `${verb} the state of`);
-    checkExists(this.#deps.agents, scope.agentId);
+    checkIsSelfOrExists(this.#deps.agents, call, scope.agentId, `${verb} the state of`);
     return agentScopeOf(scope.agentId);
   }
 }

@@ -21,6 +21,8 @@ export class Waker {
   /** Those that are being looked at, and whether something has come meanwhile. */
   readonly #looking = new Map<string, { again: boolean }>();
   readonly #failed = new Set<string>();
+  /** Of which it was told that they cannot be started. */
+  readonly #warned = new Set<string>();
   #retry: NodeJS.Timeout | undefined;
   #endings: (() => void)[] = [];
   #isActive = false;
@@ -70,10 +72,17 @@ export class Waker {
       do {
         looking.again = false;
         if (await this.#isWanted(agentId)) await this.#deps.start(agentId);
+        this.#warned.delete(agentId);
       } while (looking.again && this.#isActive);
     } catch (error) {
       if (!this.#isActive) return;
-      this.#deps.warn('cannot start an agent for its mail; trying again', { agent_id: agentId, error: String(error) });
+      if (!this.#warned.has(agentId)) {
+        this.#deps.warn('cannot start an agent for its mail; trying again', {
+          agent_id: agentId,
+          error: String(error),
+        });
+      }
+      this.#warned.add(agentId);
       this.#failed.add(agentId);
       this.#retry ??= setTimeout(() => this.#retryFailed(), RETRY_MS).unref();
     } finally {

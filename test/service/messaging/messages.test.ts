@@ -89,6 +89,16 @@ describe('who may what with messages', () => {
     expect(await payloads(messages.receive(asAgent('b'), 'b', NOW))).toEqual(['mail', 'task']);
   });
 
+  it('an agent that lives has its mailbox and state also while the roster is being filled again', async () => {
+    const { messages, entries } = fixture.messaging;
+    fixture.live.set('unlisted', 1);
+    expect(await messages.receive(asAgent('unlisted'), 'unlisted', NOW)).toEqual([]);
+    expect(await entries.put(asAgent('unlisted'), { kind: 'agent', agentId: 'unlisted' }, 'k', 1, {})).toMatchObject({
+      value: 1,
+    });
+    expect(await codeOf(messages.receive(ADMIN, 'unlisted', NOW))).toBe('AGENT_NOT_FOUND');
+  });
+
   it('a token of an earlier life is refused', async () => {
     const { messages } = fixture.messaging;
     fixture.live.set('a', 2);
