@@ -46,8 +46,8 @@ it.each([
   expect(complaint(createProgram(), line)).toBe(expected);
 });
 
-/** Whose shell blocks are run by a test: README by readme.test.ts, docs/api.md by test/e2e/front.test.ts, the others by messages-page.test.ts. */
-const RUN = ['README.md', 'docs/api.md', 'docs/messages.md', 'docs/sdk.md'];
+/** Whose shell blocks are run by a test: README by readme.test.ts, docs/api.md by test/e2e/front.test.ts, the example by its own test, the others by messages-page.test.ts. */
+const RUN = ['README.md', 'docs/api.md', 'docs/messages.md', 'docs/sdk.md', 'examples/trading/README.md'];
 
 it('every curl in the pages is run by a test', () => {
   const others = PAGES.filter(({ file }) => !RUN.includes(file));
