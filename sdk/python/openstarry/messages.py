@@ -194,6 +194,9 @@ def _undelivered(message: Message) -> Message:
     if message.type != "CONTROL" or message.sender != "_daemon":
         return message
     reason = message.payload.get("reason") or "no reason given"
+    # The message lives as long as its answer is waited for: which of the two is noticed first is chance.
+    if message.payload.get("cause") == "expired":
+        raise DaemonError("REQUEST_TIMEOUT", "Nobody has answered in time: %s" % reason)
     raise DaemonError(
         "REQUEST_UNDELIVERED", "The message was given up: %s" % reason, details={"notice": message.payload}
     )

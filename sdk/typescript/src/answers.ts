@@ -127,7 +127,9 @@ export function isLost(error: unknown): boolean {
 function undelivered(message: Message): Message {
   const { type, from, payload } = message;
   if (type !== 'CONTROL' || from !== '_daemon') return message;
-  const { reason } = payload as { reason?: string };
+  const { cause, reason } = payload as { cause?: string; reason?: string };
+  // The message lives as long as its answer is waited for: which of the two is noticed first is chance.
+  if (cause === 'expired') throw new DaemonError('REQUEST_TIMEOUT', `Nobody has answered in time: ${reason ?? ''}`);
   throw new DaemonError('REQUEST_UNDELIVERED', `The message was given up: ${reason ?? 'no reason given'}`, '', {
     notice: payload,
   });
