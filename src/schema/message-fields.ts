@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CodedError } from '../contract/errors.ts';
 import { parseDurationMs } from '../domain/duration.ts';
-import type { Json, OutgoingMessage } from '../domain/messages/message.ts';
+import { DEFAULT_PRIORITY, HIGHEST_PRIORITY, type Json, type OutgoingMessage } from '../domain/messages/message.ts';
 import { isQueueName } from '../domain/messages/queue-name.ts';
 import { durationAbove0 } from './duration-field.ts';
 import { isDeeperThan, MAX_JSON_BYTES, MAX_JSON_DEPTH } from './json-values.ts';
@@ -32,7 +32,12 @@ export const messageBody = strict({
     MESSAGE_TYPE_PATTERN,
   ),
   payload: json,
-  priority: z.int().min(0).max(9).exactOptional().meta({ description: '9 is the most urgent', default: 4 }),
+  priority: z
+    .int()
+    .min(0)
+    .max(HIGHEST_PRIORITY)
+    .exactOptional()
+    .meta({ description: '9 is the most urgent', default: DEFAULT_PRIORITY }),
   ttl: durationAbove0.exactOptional().meta({ description: 'A dead letter after that' }),
   correlation_id: correlationId.exactOptional().meta({ description: 'Ties an answer to its question' }),
   reply_to: z

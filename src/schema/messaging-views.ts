@@ -10,7 +10,7 @@ import type {
   TopicEventView,
   TopicView,
 } from '../contract/messaging-views.ts';
-import type { Json } from '../domain/messages/message.ts';
+import { HIGHEST_PRIORITY, type Json } from '../domain/messages/message.ts';
 
 const instant = z.string().meta({ format: 'date-time' });
 const count = z.int().min(0);
@@ -32,7 +32,7 @@ const messageFields = {
   id: z.string(),
   queue: z.string().meta({ description: '`@<agent_id>` is a mailbox' }),
   type: z.string(),
-  priority: count.max(9),
+  priority: count.max(HIGHEST_PRIORITY),
   payload: json,
   from: z.string().meta({ description: 'An agent id, `admin` or `_daemon`' }),
   attempt: count.meta({ description: 'How often it has been handed out' }),
