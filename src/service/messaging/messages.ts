@@ -15,6 +15,7 @@ import {
   senderOf,
   type KnownAgents,
 } from './known-agents.ts';
+import { PAGE_BYTES, READ, sizeOf } from './page-size.ts';
 import type { QueueMembership } from './queue-membership.ts';
 import type { Receivers } from './receivers.ts';
 import { deliveryView, sizeView, storedView } from './views.ts';
@@ -50,7 +51,7 @@ export interface BrowseOptions extends Omit<BrowseRequest, 'after'> {
 
 const EMPTY = { ready: 0, leased: 0, delayed: 0, dead: 0, oldestReadyAtMs: null, newestReadyAtMs: null };
 /** Of one page on the way to the newest message. */
-const SKIPPED = 1000;
+const SKIPPED = 100;
 
 /**
  * Messages between agents. `from` is who calls; an agent sends to everybody, and receives from its own mailbox and from
@@ -175,13 +176,30 @@ export class Messages {
   }
 
   async #browseAll(requests: Omit<BrowseRequest, 'after'>[], after: string | undefined): Promise<StoredMessage[]> {
-    const pages = await Promise.all(
-      requests.map((request) => this.#deps.bus.browse({ ...request, ...(after === undefined ? {} : { after }) })),
-    );
+    const limit = requests[0]?.limit ?? 0;
+    const found: StoredMessage[] = [];
+    for (let bytes = 0, from = after; found.length < limit && bytes < PAGE_BYTES;) {
+      const count = Math.min(READ, limit - found.length);
+      const next = await this.#browseSome(requests, from, count);
+      found.push(...next);
+      if (next.length < count) break;
+      from = next.at(-1)?.id;
+      bytes += sizeOf(next.map(({ payload }) => payload));
+    }
+    return found;
+  }
+
+  /** The oldest of what any of the requests gives, each once. */
+  async #browseSome(
+    requests: Omit<BrowseRequest, 'after'>[],
+    after: string | undefined,
+    limit: number,
+  ): Promise<StoredMessage[]> {
+    const from = after === undefined ? {} : { after };
+    const pages = await Promise.all(requests.map((request) => this.#deps.bus.browse({ ...request, ...from, limit })));
     if (pages.length === 1) return pages[0] as StoredMessage[];
     const byId = new Map(pages.flat().map((message) => [message.id, message]));
-    const all = [...byId.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
-    return all.slice(0, requests[0]?.limit);
+    return [...byId.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit);
   }
 
   /** Read through once; from then on only what has come since. */

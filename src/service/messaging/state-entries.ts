@@ -5,6 +5,7 @@ import { agentScopeOf, SHARED_SCOPE, type PutOptions, type StateStore } from '..
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
 import { checkIsSelfOrExists, type KnownAgents } from './known-agents.ts';
 import type { StateScopes } from './state-scopes.ts';
+import { PAGE_BYTES, READ, sizeOf } from './page-size.ts';
 import { entryView } from './views.ts';
 
 /** What everybody shares, or what belongs to one agent. */
@@ -22,11 +23,6 @@ export interface ListOptions {
   after?: string;
   limit: number;
 }
-
-/** A page ends after about so much, however many entries were asked for. */
-const PAGE_BYTES = 4 * 1024 * 1024;
-/** So many are read at once on the way there. */
-const READ = 32;
 
 /** Values with versions. An agent reads and writes what is shared, and its own. */
 export class StateEntries {
@@ -79,7 +75,7 @@ export class StateEntries {
       entries.push(...page.map(entryView));
       from = page.at(-1)?.key ?? from;
       if (page.length < count) return { entries, next: null };
-      bytes += page.reduce((sum, { value }) => sum + JSON.stringify(value).length, 0);
+      bytes += sizeOf(page.map(({ value }) => value));
     }
     return { entries, next: from ?? null };
   }

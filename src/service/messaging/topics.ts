@@ -2,10 +2,11 @@ import { CodedError } from '../../contract/errors.ts';
 import type { TopicEventView, TopicView } from '../../contract/messaging-views.ts';
 import type { Json } from '../../domain/messages/message.ts';
 import { isReservedTopic, topicMatches } from '../../domain/messages/topic.ts';
-import type { EventsPage, MessageBus, PublishedEvent } from '../../ports/message-bus.ts';
+import type { BusEvent, EventsPage, MessageBus, PublishedEvent } from '../../ports/message-bus.ts';
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
 import type { BusChanges, IsNews } from './bus-changes.ts';
 import { senderOf } from './known-agents.ts';
+import { PAGE_BYTES, READ, sizeOf } from './page-size.ts';
 import { eventView, topicView } from './views.ts';
 
 export interface TopicsDeps {
@@ -92,15 +93,20 @@ export class Topics {
     }
   }
 
-  /** One page may hold nothing that matches; then it goes on behind it. */
+  /** What was looked at last may hold nothing that matches; then it goes on behind it. */
   async #read(pattern: string, before: EventsPage, limit: number): Promise<EventsPage> {
     let { next, missed } = before;
-    for (;;) {
-      const page = await this.#deps.bus.events({ patterns: [pattern], after: next, limit });
+    const events: BusEvent[] = [];
+    for (let bytes = 0; ;) {
+      const count = Math.min(READ, limit - events.length);
+      const page = await this.#deps.bus.events({ patterns: [pattern], after: next, limit: count });
       missed ||= page.missed;
-      const isEnd = page.events.length > 0 || page.next === next;
+      events.push(...page.events);
+      bytes += sizeOf(page.events.map(({ payload }) => payload));
+      const isFull = events.length >= limit || bytes >= PAGE_BYTES;
+      const isEnd = page.next === next || (events.length > 0 && page.events.length < count);
       next = page.next;
-      if (isEnd) return { events: page.events, next, missed };
+      if (isFull || isEnd) return { events, next, missed };
     }
   }
 

@@ -151,6 +151,28 @@ describe('Messages.browse', () => {
     await messages.send(asAgent('a'), '@a', [text('a to a')]);
   });
 
+  it('shows a few megabytes at a time, however many are asked for', async () => {
+    const { messages } = fixture.messaging;
+    const long = 'x'.repeat(256 * 1024 - 2);
+    for (let n = 0; n < 4; n += 1)
+      await messages.send(
+        ADMIN,
+        '@b',
+        Array.from({ length: 10 }, () => text(long)),
+        true,
+      );
+    const seen: string[] = [];
+    for (let next: string | null = null; seen.length < 40;) {
+      const after = next === null ? {} : { after: next };
+      const page = await messages.browse(ADMIN, { queue: '@b', limit: 200, waitMs: 0, ...after });
+      expect(page.messages.length).toBeGreaterThan(0);
+      expect(page.messages.length).toBeLessThan(40);
+      seen.push(...page.messages.map(({ id }) => id));
+      ({ next } = page);
+    }
+    expect(seen).toEqual([...new Set(seen)].toSorted());
+  });
+
   it('shows the admin everything, oldest first, in pages', async () => {
     const { messages } = fixture.messaging;
     const first = await messages.browse(ADMIN, { limit: 3, waitMs: 0 });

@@ -28,6 +28,21 @@ describe('Topics', () => {
     expect(await topics.list(ADMIN)).toMatchObject([{ topic: 'news' }, { topic: 'price.abc' }, { topic: 'price.xyz' }]);
   });
 
+  it('come in pages of a few megabytes, however many are asked for', async () => {
+    const { topics } = fixture.messaging;
+    const long = 'x'.repeat(256 * 1024 - 2);
+    for (let n = 0; n < 70; n += 1) await publish(n % 2 === 0 ? 'long' : 'other', long);
+    let seen = 0;
+    for (let after = 0; seen < 35;) {
+      const { events, next } = await topics.events(ADMIN, 'long', { ...NOW, after, max: 1000 });
+      expect(events.length).toBeGreaterThan(0);
+      expect(events.length).toBeLessThan(35);
+      seen += events.length;
+      after = next;
+    }
+    expect(seen).toBe(35);
+  });
+
   it('tell the same once', async () => {
     const first = await publish('news', 'x', 'k');
     expect(await publish('news', 'y', 'k')).toEqual({ ...first, duplicate: true });
