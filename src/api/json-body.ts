@@ -29,6 +29,19 @@ export function onlyJson(app: FastifyInstance): void {
       const message = `In the body, the number ${number} cannot be kept as it is: send it as a text`;
       return done(new CodedError('INVALID_REQUEST', message, { value: number }));
     }
-    return parseExact(request, body, done);
+    return parseExact(request, body, (error, value) => done(error === null ? null : explained(error, body), value));
   });
+}
+
+/** The parser says of a forbidden name that the body is no JSON, which it is. */
+function explained(error: Error, body: string): Error {
+  try {
+    JSON.parse(body);
+  } catch {
+    return error;
+  }
+  return new CodedError(
+    'INVALID_REQUEST',
+    'In the body, a key is "__proto__", which cannot be kept: name it otherwise',
+  );
 }

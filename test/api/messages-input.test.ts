@@ -102,6 +102,11 @@ describe.each(WAYS)('$name', ({ put, get }) => {
     ]);
   });
 
+  test('is refused with the name that cannot be kept', async () => {
+    const { body } = await put('{"a":{"__proto__":1}}');
+    expect(JSON.parse(body)).toMatchObject({ error: { message: expect.stringContaining('a key is "__proto__"') } });
+  });
+
   test('is the same again, whatever it is', async () => {
     await fc.assert(
       fc.asyncProperty(fc.json({ stringUnit: 'binary', maxDepth: 6 }), async (text) => {
