@@ -31,7 +31,7 @@ export interface ActivityDeps {
   giveSchedule: (agent: AgentInput, schedule: AgentSchedule) => Promise<void>;
   /** Shuts the daemon down for good, because of this agent. */
   failStop: (request: FailStopRequest) => Promise<void>;
-  service: Partial<ServiceActivities>;
+  service: ServiceActivities;
 }
 
 /** What finite things (calls of schedules, runs) ask for: the service carries it out. */
@@ -43,7 +43,7 @@ export function createActivities(deps: ActivityDeps): {
   host: HostActivities;
   control: ControlActivities;
   /** On the same queue as `admission`. */
-  service: Partial<ServiceActivities>;
+  service: ServiceActivities;
 } {
   const { executing } = deps;
   return {

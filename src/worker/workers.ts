@@ -1,6 +1,6 @@
 import type { NativeConnection } from '@temporalio/worker';
 import { Worker, type WorkerOptions } from '@temporalio/worker';
-import type { createActivities, ServiceActivities } from '../activities/index.ts';
+import type { createActivities } from '../activities/index.ts';
 import { controlQueueOf, hostQueueOf, ORCHESTRATOR_QUEUE, workerIdentityOf } from '../contract/names.ts';
 import type { Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
@@ -14,7 +14,7 @@ export interface WorkersOptions {
   hostId: string;
   /** File made by the build, from exactly this version of the SDK. */
   workflowBundlePath: string;
-  activities: Omit<ReturnType<typeof createActivities>, 'service'> & { service?: Partial<ServiceActivities> };
+  activities: ReturnType<typeof createActivities>;
   roster: Roster;
   records: Records;
   onTrouble: (message: string, error: unknown) => void;

@@ -77,14 +77,14 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     heartbeat: host.heartbeat,
     temporalTimeoutMs: options.temporalTimeoutMs ?? 5000,
   });
-  const service = options.service?.({ orchestrator, roster, client, link });
+  const service = (options.service?.({ orchestrator, roster, client, link }) ?? {}) as ServiceActivities;
   const native = await NativeConnection.connect({ address: server.address });
   const workers = await createWorkers({
     connection: native,
     namespace: 'default',
     hostId: HOST,
     workflowBundlePath: options.bundle,
-    activities: { ...host.activities, ...(service === undefined ? {} : { service }) },
+    activities: { ...host.activities, service },
     roster,
     records: roster,
     onTrouble: () => undefined,
