@@ -88,13 +88,11 @@ export class Snapshots {
     const { state, limitMs = READ_MS } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      const error = unavailable(agentId, `the state store has not answered within ${limitMs} ms`);
-      timer = setTimeout(() => reject(error), limitMs);
+      timer = setTimeout(() => reject(new Error(`the state store has not answered within ${limitMs} ms`)), limitMs);
     });
     try {
       return await Promise.race([state.get(agentScopeOf(agentId), SNAPSHOT_KEY), late]);
     } catch (error) {
-      if (error instanceof CodedError) throw error;
       throw unavailable(agentId, (error as Error).message, error);
     } finally {
       clearTimeout(timer);

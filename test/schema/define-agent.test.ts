@@ -113,6 +113,17 @@ describe('defineAgent', () => {
     expect(define({ command: ['own'] }, text).launch.command).toEqual(['own']);
   });
 
+  it('has mail start an agent where it says so, or its template does', () => {
+    const waking = template({ command: ['x'], wake_on_message: true });
+    expect(define({ template_id: 'T' }, waking).wake_on_message).toBe(true);
+    expect(define({ template_id: 'T', wake_on_message: false }, waking)).not.toHaveProperty('wake_on_message');
+    expect(define({ command: ['x'], wake_on_message: true }).wake_on_message).toBe(true);
+    expect(define({ command: ['x'] })).not.toHaveProperty('wake_on_message');
+    // No process has to be replaced for it.
+    const digest = (input: Partial<AgentInput>): string => define(input).rules.launchDigest;
+    expect(digest({ command: ['x'], wake_on_message: true })).toBe(digest({ command: ['x'] }));
+  });
+
   it('refuses a first delay above the longest, and a fault domain nobody declared', () => {
     expect(() => define({ command: ['x'], backoff: { initial: '2m' } })).toThrow(
       refused('INVALID_REQUEST', 'backoff.initial (2 min) is longer than backoff.max (1 min)'),
