@@ -239,7 +239,17 @@ describe('examples/trading', () => {
       calls.slice(0, words.length).map(({ payload }) => payload.scheduled_at),
     );
 
-    // What is no order is refused.
+    // Too much is refused by risk, and what is no order by the daemon.
+    const much = { type: 'ORDER', payload: { side: 'buy', quantity: 9, price: 1, n: 100_000 } };
+    expect((await daemon.call('POST', '/agents/risk/messages', much)).status).toBe(201);
+    const [refused] = await until(
+      async () => {
+        const all = await events<{ why: string }>('desk.refused');
+        return all.length > 0 ? all : undefined;
+      },
+      { what: 'the refusal', deadlineMs: DEADLINE_MS },
+    );
+    expect(refused?.payload.why).toMatch(/^a position of (8|9|10) \(limit 3\)$/);
     const wrong = { type: 'ORDER', payload: { side: 'hold', quantity: 1, price: 1, n: 1 } };
     expect((await daemon.call('POST', '/agents/risk/messages', wrong)).status).toBe(400);
 
