@@ -223,7 +223,7 @@ describe('quiet hours', () => {
   };
 
   it('hold back all but the critical, and tell all of it at their end, in one', async () => {
-    quietFor(4);
+    quietFor(50);
     await report();
     await report({ incident_id: `${id}.b`, severity: 'info', summary: 'a log is large' });
     await report({ incident_id: `${id}.c`, severity: 'critical', summary: 'the bank is on fire' });
@@ -236,6 +236,12 @@ describe('quiet hours', () => {
     );
     expect(deferred.deliveries[0]?.reason).toMatch(/^quiet hours \(.* UTC\) until /);
     await fixture.incidents.act(ADMIN, 'resolve', `${id}.b`, {});
+    // That it is resolved is held back, too, while it is quiet.
+    await fixture.untilIncident(
+      `${id}.b`,
+      ({ deliveries }) => deliveries.some(({ about, state }) => about === 'resolved' && state === 'deferred'),
+      'resolved and held back',
+    );
     fixture.settings.quietHours = null;
     expect(await fixture.workflows.reconsider('ops')).toBe(true);
     await untilTold(2);
