@@ -96,13 +96,17 @@ describe('a run', () => {
       for (const id of [`rest-${n}`, `fresh-${n}`]) {
         const known = await daemon.call('GET', `/runs/${id}`);
         // Not accepted before the kill: asked for again, it is the same run.
-        if (known.status === 404)
-          await daemon.call('POST', '/runs', {
-            run_id: id,
-            ...(id.startsWith('rest') ? { agent_id: 'rest', task: 'x' } : fresh),
-          });
-        const run = await ended(trial, id);
-        c.check(run.state === 'succeeded', `${id}: ${run.state}, ${run.reason}`);
+        if (known.status === 404) {
+          const body = { run_id: id, ...(id.startsWith('rest') ? { agent_id: 'rest', task: 'x' } : fresh) };
+          const again = await daemon.call('POST', '/runs', body);
+          c.check(again.status < 300, `${id}: ${again.status} ${JSON.stringify(again.body)}`);
+        }
+        const agent = id.startsWith('rest') ? 'rest' : fresh.agent_id;
+        const run = await ended(trial, id).catch(async (error: Error) => {
+          throw new Error(`${error.message}: ${await trial.describe(agent)}`);
+        });
+        if (run.state !== 'succeeded')
+          c.check(false, `${id}: ${run.state}, ${run.reason}: ${await trial.describe(agent)}`);
       }
     }
     const file = path.join(daemon.dir, 'lines');
