@@ -45,11 +45,24 @@ export async function openSqliteBus(file: string, options: SqliteBusOptions): Pr
     warn,
     changed: listeners.tell,
     due: (dueMs) => alarm.set(dueMs),
+    returned: tellOfAll,
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
 
   function call(operation: DistributiveOmit<BusOperation, 'nowMs'>): Promise<unknown> {
     return thread.call({ ...operation, nowMs: now() });
+  }
+
+  /** What was sent and published last may not have been told of. */
+  function tellOfAll(): void {
+    const queues = (call({ op: 'queues' }) as Promise<QueueStats[]>).then((all) => {
+      for (const { name, ready } of all) if (ready > 0) listeners.tell({ kind: 'queue', queue: name });
+    });
+    const topics = (call({ op: 'topics' }) as Promise<TopicStats[]>).then((all) => {
+      for (const { topic } of all) listeners.tell({ kind: 'event', topic });
+    });
+    // A thread that has died again tells of all when it is back.
+    Promise.all([queues, topics]).catch(() => undefined);
   }
 
   return {

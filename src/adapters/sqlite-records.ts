@@ -3,6 +3,8 @@ import type { RecordKind, RecordRow, RecordsRequest, RecordUpdate } from '../por
 
 /** How long what is done, and the notes of deliveries, are kept, in milliseconds. */
 const KEPT_MS = 30 * 24 * 3600_000;
+/** What has changed within this may not have been told of. */
+const TOLD_AGAIN_MS = 60_000;
 
 const COLUMNS = 'position, kind, id, agent_id, state, done, run_id, sequence, at_ms, data';
 
@@ -17,6 +19,7 @@ export function createRecordTable(db: Database.Database, changed: (row: RecordRo
       'UPDATE record SET agent_id = ?, state = ?, done = ?, run_id = ?, sequence = ?, at_ms = ?, data = ? WHERE kind = ? AND id = ?',
     ),
     get: db.prepare(`SELECT ${COLUMNS} FROM record WHERE kind = ? AND id = ?`),
+    latest: db.prepare(`SELECT ${COLUMNS} FROM record WHERE done = 0 OR (done = 1 AND at_ms >= ?) ORDER BY position`),
     prune: db.prepare('DELETE FROM record WHERE done = 1 AND at_ms < ?'),
     noteDelivered: db.prepare('INSERT OR IGNORE INTO delivery (id, at_ms) VALUES (?, ?)'),
     isDelivered: db.prepare('SELECT 1 FROM delivery WHERE id = ?'),
@@ -54,6 +57,11 @@ export function createRecordTable(db: Database.Database, changed: (row: RecordRo
         .raw()
         .all(...wanted.map(([, value]) => value), limit);
       return (rows as Row[]).map(rowOf);
+    },
+
+    /** As if they had just changed: those that are not done, and what was done a moment ago. */
+    tellLatest(nowMs: number): void {
+      for (const row of sql.latest.raw().all(nowMs - TOLD_AGAIN_MS) as Row[]) changed(rowOf(row));
     },
 
     noteDelivered(deliveryId: string, atMs: number): void {

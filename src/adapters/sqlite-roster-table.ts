@@ -91,6 +91,10 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     return found === undefined ? undefined : rowOf(found);
   }
 
+  function list(): RosterRow[] {
+    return (sql.list.raw().all() as [string, string | null][]).map(rowOf);
+  }
+
   return {
     publish(decision: Decision): void {
       const before = known(decision.agent_id);
@@ -118,8 +122,14 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
 
     get,
 
-    list(): RosterRow[] {
-      return (sql.list.raw().all() as [string, string | null][]).map(rowOf);
+    list,
+
+    /** As if each had just changed; and of these agents, who is there no more. */
+    tellAll(agentIds: readonly string[]): void {
+      const rows = list();
+      const present = new Set(rows.map(({ agent_id }) => agent_id));
+      for (const agent_id of agentIds) if (!present.has(agent_id)) changed({ kind: 'removed', agent_id });
+      for (const row of rows) changed({ kind: 'row', row });
     },
 
     history(agentId: string, page: { limit: number; before?: number }): HistoryEntry[] {

@@ -26,7 +26,9 @@ export type RosterOperation =
   | { op: 'isDelivered'; deliveryId: string }
   | { op: 'remove'; agentId: string; purge: boolean }
   | { op: 'setFact'; name: string; value: string }
-  | { op: 'getFact'; name: string };
+  | { op: 'getFact'; name: string }
+  /** What was told last may not have been heard. `known`: agents that are thought to be there. */
+  | { op: 'tellAll'; known: readonly string[] };
 
 /** What is told of a change: the roster's own, and that of a record. */
 export type RosterThreadChange = RosterChange | { kind: 'record'; record: RecordRow };
@@ -41,6 +43,7 @@ const READS: ReadonlySet<string> = new Set([
   'getRecord',
   'listRecords',
   'isDelivered',
+  'tellAll',
 ]);
 
 serveStore<RosterOperation, RosterThreadChange>(ROSTER, (db) => {
@@ -87,6 +90,9 @@ serveStore<RosterOperation, RosterThreadChange>(ROSTER, (db) => {
         return table.setFact(request.name, request.value);
       case 'getFact':
         return table.getFact(request.name);
+      case 'tellAll':
+        records.tellLatest(Date.now());
+        return table.tellAll(request.known);
     }
   }
 

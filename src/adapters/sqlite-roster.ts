@@ -26,14 +26,25 @@ export async function openSqliteRoster(
   const { warn = (message: string) => process.emitWarning(message), maxBytes } = options;
   const listeners = createListeners<RosterChange>('roster', warn);
   const recordListeners = createListeners<RecordRow>('roster', warn);
+  /** Of whom listeners think that they are there. */
+  const known = new Set<string>();
+  const tell = (change: RosterChange): void => {
+    if (change.kind === 'row') known.add(change.row.agent_id);
+    else known.delete(change.agent_id);
+    listeners.tell(change);
+  };
   const { call, close } = await openThread<RosterOperation, RosterThreadChange>({
     kind: ROSTER,
     file,
     workerUrl: workerUrl('sqlite-roster-worker'),
     warn,
-    changed: (change) => (change.kind === 'record' ? recordListeners.tell(change.record) : listeners.tell(change)),
+    changed: (change) => (change.kind === 'record' ? recordListeners.tell(change.record) : tell(change)),
+    // Each of them may be done twice: decisions have an order, and what was seen of a process is merged.
+    repeats: true,
+    returned: () => ({ op: 'tellAll', known: [...known] }),
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
+  for (const { agent_id } of (await call({ op: 'list' })) as RosterRow[]) known.add(agent_id);
   return {
     publish: (decision) => call({ op: 'publish', decision }) as Promise<void>,
     recordProcess: (agentId, process) => call({ op: 'recordProcess', agentId, process }) as Promise<void>,

@@ -56,8 +56,21 @@ export class Mailboxes {
     return Promise.race([clearing.then(() => !this.#ending.signal.aborted), late]);
   }
 
-  /** One life of it has ended: all that it holds is due again, and it gets nothing more. */
+  /** One life of it has ended: all that it holds is due again, and it gets nothing more. Tried until it is done. */
   async release(agentId: string, generation: number): Promise<void> {
+    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      try {
+        return await this.#release(agentId, generation);
+      } catch (error) {
+        if (this.#ending.signal.aborted) throw error;
+        const what = { agent_id: agentId, generation, error: String(error) };
+        this.#deps.warn('cannot free the messages that a process held; trying again', what);
+      }
+      await delay(waitMs, undefined, { signal: this.#ending.signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #release(agentId: string, generation: number): Promise<void> {
     const { bus, receivers } = this.#deps;
     const consumer = incarnationOf(agentId, generation);
     // Whoever still waits with its token would take what is for the next one.
@@ -83,7 +96,7 @@ export class Mailboxes {
       const [, agentId = '', generation = 0] = /^(.+)\/(\d+)$/.exec(consumer) ?? [];
       const { handled = 0 } = agents.get(agentId)?.decision.snapshot ?? {};
       // The end of a later one is still to be told, if it has ended.
-      if (Number(generation) <= handled) await this.release(agentId, Number(generation));
+      if (Number(generation) <= handled) await this.#release(agentId, Number(generation));
     }
   }
 

@@ -49,6 +49,24 @@ describe('Mailboxes', () => {
     expect(fixture.warnings.join('\n')).toContain('cannot clear');
   });
 
+  it('try until what a dead process held is free', async () => {
+    const { bus } = fixture;
+    await fixture.messaging.messages.send(asAgent('a'), '@b', [text('held')]);
+    const [held] = await bus.receive({ queues: ['@b'], consumer: 'b/1', max: 1 });
+    const { release } = bus;
+    let tries = 0;
+    bus.release = (consumer) => {
+      tries += 1;
+      return tries < 3 ? Promise.reject(new CodedError('BUS_UNAVAILABLE', 'away')) : release(consumer);
+    };
+    await fixture.messaging.mailboxes.release('b', 1);
+    expect([tries, await mailOf('b')]).toEqual([3, 1]);
+    expect(await bus.receive({ queues: ['@b'], consumer: 'b/2', max: 1 })).toMatchObject([
+      { id: held!.id, attempt: 2 },
+    ]);
+    expect(fixture.warnings.join('\n')).toContain('cannot free');
+  });
+
   it('find at the start what an earlier daemon had not cleared', async () => {
     await leave();
     const { bus, state } = fixture;
