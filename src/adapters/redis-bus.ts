@@ -67,9 +67,10 @@ export class RedisBus implements MessageBus {
     return messages.map((_, n) => ({ id: String(flat[2 * n]), duplicate: flat[2 * n + 1] === 1 }));
   }
 
-  async receive({ queues, consumer, max, leaseMs, correlationId }: ReceiveRequest): Promise<Delivery[]> {
+  async receive({ queues, consumer, max, maxBytes, leaseMs, correlationId }: ReceiveRequest): Promise<Delivery[]> {
     const correlation = correlationId === undefined ? '' : optional(written(correlationId));
-    const args = [consumer, String(max), leaseMs === undefined ? '' : String(leaseMs), correlation, `${randomUUID()}/`];
+    const limits = [String(max), leaseMs === undefined ? '' : String(leaseMs), correlation, `${randomUUID()}/`];
+    const args = [consumer, ...limits, maxBytes === undefined ? '' : String(maxBytes)];
     const [, rows] = await this.store.call('receive', [...args, ...queues]);
     const deliveries = (rows as Field[][]).map(deliveryOf);
     this.store.tendBefore(...deliveries.map(({ leaseUntilMs }) => leaseUntilMs - this.store.now()));

@@ -74,8 +74,11 @@ export function createLeases({ db, ids, tally, queues, messages, deaths }: Lease
     ) as Candidate[];
   }
 
-  function handOut(seq: number, { consumer, leaseMs }: ReceiveRequest, nowMs: number): AsText<Delivery> {
-    const { body, ...row } = messages.read(seq);
+  function handOut(
+    { body, ...row }: MessageRow & { body: string },
+    { consumer, leaseMs }: ReceiveRequest,
+    nowMs: number,
+  ): AsText<Delivery> {
     const leaseUntilMs = nowMs + (leaseMs ?? queues.of(row.queue).settings.leaseMs);
     const lease = randomBytes(12).toString('base64url');
     const attempt = row.attempt + 1;
@@ -102,11 +105,19 @@ export function createLeases({ db, ids, tally, queues, messages, deaths }: Lease
 
   return {
     receive(request: ReceiveRequest, nowMs: number): AsText<Delivery>[] {
-      return [...new Set(request.queues)]
+      const best = [...new Set(request.queues)]
         .flatMap((name) => candidates(name, request, nowMs))
         .toSorted((a, b) => a.rank - b.rank || a.seq - b.seq)
-        .slice(0, request.max)
-        .map(({ seq }) => handOut(seq, request, nowMs));
+        .slice(0, request.max);
+      const handedOut: AsText<Delivery>[] = [];
+      let bytes = 0;
+      for (const { seq } of best) {
+        const row = messages.read(seq);
+        bytes += Buffer.byteLength(row.body);
+        if (handedOut.length > 0 && bytes > (request.maxBytes ?? Infinity)) break;
+        handedOut.push(handOut(row, request, nowMs));
+      }
+      return handedOut;
     },
 
     ack: (ref: LeaseRef, nowMs: number): void => messages.remove(held(ref, nowMs)),

@@ -37,6 +37,25 @@ export const leaseCases: BusCase[] = [
     },
   },
   {
+    name: 'receive ends before `maxBytes` of payloads, with one at least, and passes none over',
+    async run(make) {
+      const { bus } = await openBus(make);
+      const large = (n: number) => n + 'x'.repeat(999);
+      await bus.send([...numbers(5).map((n) => messageOf({ payload: large(n) })), messageOf({ payload: 'small' })]);
+      const receive = async (maxBytes?: number): Promise<unknown[]> => {
+        const limit = maxBytes === undefined ? {} : { maxBytes };
+        const deliveries = await bus.receive({ queues: ['work'], consumer: 'bob/1', max: 10, ...limit });
+        return deliveries.map(({ payload }) => payload);
+      };
+      assert.deepEqual(await receive(2500), [large(0), large(1)]);
+      assert.equal(await countOf(bus, 'leased'), 2);
+      assert.equal(await countOf(bus, 'ready'), 4);
+      assert.deepEqual(await receive(1), [large(2)]);
+      assert.deepEqual(await receive(2 * 1002), [large(3), large(4)]);
+      assert.deepEqual(await receive(), ['small']);
+    },
+  },
+  {
     name: '50 receivers at once never get the same message',
     async run(make) {
       const { bus } = await openBus(make);

@@ -103,6 +103,8 @@ export interface ReceiveRequest {
   /** Who takes them: an incarnation such as `worker/3`, or another name. */
   consumer: string;
   max: number;
+  /** Ends before the one whose payload, as JSON, would make them more together; the first comes whatever its size. @default no limit */
+  maxBytes?: number;
   /** @default the queue's */
   leaseMs?: number;
   /** Only messages with this one. */

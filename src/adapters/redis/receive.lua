@@ -1,5 +1,6 @@
 -- ARGV[4]: consumer, [5]: how many, [6]: milliseconds of the lease, or empty, [7]: correlation id with '=' before it, or
--- empty, [8]: a random text for the leases, [9…]: queues
+-- empty, [8]: a random text for the leases, [9]: bytes of all payloads, or empty, [10…]: queues
+local maxBytes = tonumber(ARGV[9]) or math.huge
 local consumer, max, correlation = ARGV[4], tonumber(ARGV[5]), ARGV[7] ~= '' and string.sub(ARGV[7], 2) or nil
 
 -- How many more of a queue this consumer may have.
@@ -23,7 +24,7 @@ local function look(head)
   head.rank = found[1] and tonumber(found[2]) - head.priority * options.ageing
   return found[1]
 end
-for at = 9, #ARGV do
+for at = 10, #ARGV do
   local queue = ARGV[at]
   if not room[queue] then
     room[queue] = roomOf(queue)
@@ -48,7 +49,7 @@ local function best()
   return first
 end
 
-local handedOut, died = {}, 0
+local handedOut, bytes, died = {}, 0, 0
 while #handedOut < max and died < 500 do
   local head = best()
   if not head then
@@ -59,6 +60,10 @@ while #handedOut < max and died < 500 do
     die(message, 'expired')
     died = died + 1
   else
+    bytes = bytes + call('HSTRLEN', messageKey(message.id), 'payload')
+    if #handedOut > 0 and bytes > maxBytes then
+      break
+    end
     local leaseMs = tonumber(ARGV[6]) or settingsOf(message.queue).leaseMs
     local leaseUntil = int(now + leaseMs)
     leave(message)

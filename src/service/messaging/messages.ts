@@ -15,7 +15,7 @@ import {
   senderOf,
   type KnownAgents,
 } from './known-agents.ts';
-import { PAGE_BYTES, READ, sizeOf } from './page-size.ts';
+import { readPage } from './page-size.ts';
 import type { QueueMembership } from './queue-membership.ts';
 import type { Receivers } from './receivers.ts';
 import { deliveryView, sizeView, storedView } from './views.ts';
@@ -175,31 +175,14 @@ export class Messages {
     return { messages: found.map(storedView), next };
   }
 
-  async #browseAll(requests: Omit<BrowseRequest, 'after'>[], after: string | undefined): Promise<StoredMessage[]> {
-    const limit = requests[0]?.limit ?? 0;
-    const found: StoredMessage[] = [];
-    for (let bytes = 0, from = after; found.length < limit && bytes < PAGE_BYTES;) {
-      const count = Math.min(READ, limit - found.length);
-      const next = await this.#browseSome(requests, from, count);
-      found.push(...next);
-      if (next.length < count) break;
-      from = next.at(-1)?.id;
-      bytes += sizeOf(next.map(({ payload }) => payload));
-    }
-    return found;
-  }
-
   /** The oldest of what any of the requests gives, each once. */
-  async #browseSome(
-    requests: Omit<BrowseRequest, 'after'>[],
-    after: string | undefined,
-    limit: number,
-  ): Promise<StoredMessage[]> {
-    const from = after === undefined ? {} : { after };
-    const pages = await Promise.all(requests.map((request) => this.#deps.bus.browse({ ...request, ...from, limit })));
-    if (pages.length === 1) return pages[0] as StoredMessage[];
-    const byId = new Map(pages.flat().map((message) => [message.id, message]));
-    return [...byId.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit);
+  #browseAll(requests: Omit<BrowseRequest, 'after'>[], after: string | undefined): Promise<StoredMessage[]> {
+    return readPage(requests[0]?.limit ?? 0, after, async (from) => {
+      const pages = await Promise.all(requests.map((request) => this.#deps.bus.browse({ ...request, ...from })));
+      if (pages.length === 1) return pages[0] as StoredMessage[];
+      const byId = new Map(pages.flat().map((message) => [message.id, message]));
+      return [...byId.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)).slice(0, from.limit);
+    });
   }
 
   /** Read through once; from then on only what has come since. */

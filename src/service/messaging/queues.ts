@@ -6,6 +6,7 @@ import { queueSettingsOf, type QueueMembers, type WrittenQueue } from '../../sch
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
 import { checkExists, checkIsAdmin, type KnownAgents } from './known-agents.ts';
 import { queueNotFound } from './messages.ts';
+import { readPage } from './page-size.ts';
 import type { QueueMembership } from './queue-membership.ts';
 import type { Receivers } from './receivers.ts';
 import { queueView, storedView } from './views.ts';
@@ -91,8 +92,8 @@ export class Queues {
   ): Promise<{ messages: StoredMessageView[]; next: string | null }> {
     await this.#admit(call);
     this.#checkDead(call, queue, 'see the dead letters of other queues');
-    const from = after === undefined ? {} : { after };
-    const messages = await this.#deps.bus.browse({ queue, state: 'dead', limit, ...from });
+    const { bus } = this.#deps;
+    const messages = await readPage(limit, after, (from) => bus.browse({ queue, state: 'dead', ...from }));
     return { messages: messages.map(storedView), next: messages.at(-1)?.id ?? after ?? null };
   }
 

@@ -1,5 +1,6 @@
 import type { CodedError } from '../../contract/errors.ts';
 import type { Delivery, MessageBus } from '../../ports/message-bus.ts';
+import { PAGE_BYTES, sizeOf } from './page-size.ts';
 
 export interface Poll {
   consumer: string;
@@ -151,9 +152,12 @@ export class Receivers {
       queues: queues(),
       consumer,
       max,
+      maxBytes: PAGE_BYTES,
       ...(leaseMs === undefined ? {} : { leaseMs }),
       ...(correlationId === undefined ? {} : { correlationId }),
     });
+    // More of them may follow.
+    if (max < waiter.room) waiter.bytes += sizeOf(taken.map(({ payload }) => payload));
     waiter.got.push(...taken);
     return taken.length > 0;
   }
@@ -203,6 +207,8 @@ class Waiter {
   readonly rank: 0 | 1;
   queues: readonly string[] = [];
   readonly got: Delivery[] = [];
+  /** Of what it has got so far, about. */
+  bytes = 0;
   busy = false;
   /** Those of its queues in which something may have come since it was last served. */
   readonly news = new Set<string>();
@@ -222,7 +228,7 @@ class Waiter {
   }
 
   get room(): number {
-    return this.poll.max - this.got.length;
+    return this.bytes >= PAGE_BYTES ? 0 : this.poll.max - this.got.length;
   }
 
   get isThrough(): boolean {

@@ -99,6 +99,19 @@ describe('dead letters of a queue', () => {
     expect(rest.messages).toMatchObject([{ payload: 'two' }]);
   });
 
+  it('come in pages of a few megabytes, however many are asked for', async () => {
+    const { bus } = fixture;
+    for (let n = 0; n < 60; n += 1) {
+      await bus.send([{ queue: 'declared', from: 'b', ...text('x'.repeat(256 * 1000)) }]);
+      const [held] = await bus.receive({ queues: ['declared'], consumer: 'a/1', max: 1 });
+      await bus.nack(held!, { dead: true });
+    }
+    const { messages, next } = await fixture.messaging.queues.dead(ADMIN, 'declared', { limit: 200 });
+    expect(JSON.stringify(messages).length).toBeLessThan(13 * 1024 ** 2);
+    const rest = await fixture.messaging.queues.dead(ADMIN, 'declared', { limit: 200, after: next! });
+    expect(messages.length + rest.messages.length).toBe(62);
+  });
+
   it('go back, or go, by id or all of them', async () => {
     const { queues, messages } = fixture.messaging;
     const { messages: dead } = await queues.dead(ADMIN, 'declared', { limit: 9 });

@@ -256,6 +256,25 @@ describe('who receives from a queue', () => {
   });
 });
 
+it('a receive takes a few megabytes, however many are asked for, and leaves the rest to others', async () => {
+  const large = Array.from({ length: 30 }, (_, n) => n + 'x'.repeat(256 * 1000));
+  await send('work', large);
+  const [first, second] = [await poll('w1/1', { max: 100 }), await poll('w2/1', { max: 100 })];
+  expect([first.length, second.length]).toEqual([16, 14]);
+  expect(await fixture.bus.inFlight(['w1/1', 'w2/1'])).toEqual({ 'w1/1': 16, 'w2/1': 14 });
+});
+
+it('several who wait together get a few megabytes each', async () => {
+  const waiting = [poll('w1/1', { max: 100 }), poll('w2/1', { max: 100 })];
+  await send(
+    'work',
+    Array.from({ length: 50 }, (_, n) => n + 'x'.repeat(256 * 1000)),
+  );
+  const counts = (await Promise.all(waiting)).map(({ length }) => length);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(17);
+  expect((await fixture.bus.queue('work'))?.ready).toBe(50 - counts.reduce((sum, count) => sum + count, 0));
+});
+
 it('a released message goes to the next who waits', async () => {
   await send('work', ['task']);
   await poll('w1/1');
