@@ -68,7 +68,7 @@ export class Publisher {
   }
 
   private decision(): Decision {
-    const { state, definition, input } = this.life;
+    const { state, definition, input, proposed } = this.life;
     return {
       agent_id: input.agent_id,
       workflow_id: this.info.workflowId,
@@ -89,7 +89,8 @@ export class Publisher {
       ...(definition?.checks ? { checks: definition.checks } : {}),
       ...(definition?.wake_on_message ? { wake_on_message: true as const } : {}),
       ...(state.rules?.dependencies ? { dependencies: state.rules.dependencies } : {}),
-      input,
+      // What it was asked to start with counts from then on: also for whoever asks what it is started for.
+      input: state.phase.kind === 'admitting' ? (proposed ?? input) : input,
       snapshot: snapshot(state),
       transitions: this.life.transitions,
     };

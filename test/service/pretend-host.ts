@@ -18,6 +18,8 @@ export const HOST = 'pretend-host';
  */
 export class PretendHost {
   readonly signals: string[] = [];
+  /** What an admission waits for before it is answered. */
+  beforeAdmission: () => Promise<void> = async () => undefined;
   readonly #roster: Roster;
   readonly #live = new Map<
     string,
@@ -62,6 +64,7 @@ export class PretendHost {
     return {
       admission: {
         resolveTemplate: async ({ input }) => {
+          await this.beforeAdmission();
           const known = { host: HOST, custody: this.#custodyOf(input.agent_id) };
           try {
             return { kind: 'admitted', ...known, definition: this.admit(input) };
