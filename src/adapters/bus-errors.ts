@@ -1,4 +1,5 @@
 import { CodedError } from '../contract/errors.ts';
+import { describeBytes } from '../domain/size.ts';
 
 /** The refusals of every bus and state store, so that they read alike whatever is behind. */
 
@@ -9,6 +10,12 @@ export function queueFull(queue: string, limit: number, from?: string): CodedErr
   }
   const message = `${queue} holds ${limit} messages of ${from}, and takes no more of one sender (max_per_sender)`;
   return new CodedError('QUEUE_FULL', message, { queue, limit, of: 'sender', from });
+}
+
+/** @param of the setting, as in the configuration @param wayOut what makes room */
+export function storageFull(what: string, bytes: number, limit: number, of: string, wayOut: string): CodedError {
+  const message = `The ${what} holds ${describeBytes(bytes)}, and takes nothing new beyond ${describeBytes(limit)} (${of}): ${wayOut}, or raise the limit`;
+  return new CodedError('STORAGE_FULL', message, { limit, of });
 }
 
 export function leaseStale(id: string): CodedError {

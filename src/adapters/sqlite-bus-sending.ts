@@ -1,5 +1,5 @@
 import type Database from 'libsql';
-import type { OutgoingMessage } from '../domain/messages/message.ts';
+import { DAEMON_SENDER, type OutgoingMessage } from '../domain/messages/message.ts';
 import type { Sent } from '../ports/message-bus.ts';
 import { queueFull } from './bus-errors.ts';
 import type { Ids } from './sqlite-bus-ids.ts';
@@ -18,10 +18,12 @@ export interface SendingDeps {
   tally: Tally;
   queues: Queues;
   messages: Messages;
+  /** @throws CodedError STORAGE_FULL */
+  checkRoom: () => void;
 }
 
 /** Sending within the limits, once for each key. */
-export function createSending({ db, ids, tally, queues, messages }: SendingDeps) {
+export function createSending({ db, ids, tally, queues, messages, checkRoom }: SendingDeps) {
   const sql = {
     key: db.prepare('SELECT seq FROM idempotency WHERE queue = ? AND sender = ? AND key = ? AND at_ms > ?'),
     keep: db.prepare('INSERT OR REPLACE INTO idempotency (queue, sender, key, seq, at_ms) VALUES (?, ?, ?, ?, ?)'),
@@ -72,7 +74,9 @@ export function createSending({ db, ids, tally, queues, messages }: SendingDeps)
         return !seen.has(key) && (seen.add(key), true);
       };
       const before = outgoing.map((message) => sentBefore(message, nowMs));
-      checkLimits(outgoing.filter((message, n) => before[n] === undefined && isFirst(message)));
+      const fresh = outgoing.filter((message, n) => before[n] === undefined && isFirst(message));
+      checkLimits(fresh);
+      if (fresh.some(({ from }) => from !== DAEMON_SENDER)) checkRoom();
       return outgoing.map((message, n) => {
         // A key that came earlier in this very call is found now.
         const known = before[n] ?? (seen.size === 0 ? undefined : sentBefore(message, nowMs));

@@ -22,6 +22,7 @@ import { createQueues } from './sqlite-bus-queues.ts';
 import { createSending } from './sqlite-bus-sending.ts';
 import { createTally, EVERY_QUEUE, heldBy } from './sqlite-bus-tally.ts';
 import { createTopics } from './sqlite-bus-topics.ts';
+import { createQuota } from './sqlite-quota.ts';
 import { type Store, Unfinished } from './sqlite-thread-worker.ts';
 
 /** What can be copied to a thread. */
@@ -71,10 +72,16 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
   const changes = createChanges();
   const queues = createQueues(db, options.defaults, tally);
   const messages = createMessages({ db, ids, facts, tally, queues, changes, ageingMs: options.ageingMs });
-  const topics = createTopics(db, options.topics, facts, changes);
+  const checkRoom = createQuota(db, {
+    what: 'message bus',
+    limitBytes: options.limitBytes,
+    setting: 'messages.max_bytes',
+    wayOut: 'receive and acknowledge messages, discard dead letters, keep fewer events (`topics`)',
+  });
+  const topics = createTopics({ db, kept: options.topics, facts, changes, checkRoom });
   const deaths = createDeaths({ db, ids, tally, queues, messages, topics, keptMs: options.deadLettersKeptMs });
   const leases = createLeases({ db, ids, tally, queues, messages, deaths });
-  const sending = createSending({ db, ids, tally, queues, messages });
+  const sending = createSending({ db, ids, tally, queues, messages, checkRoom });
   const browse = createBrowse({ db, ids, queues, messages });
   const freePages = db.prepare('PRAGMA freelist_count').raw();
   const pages = db.prepare('PRAGMA page_count').raw();

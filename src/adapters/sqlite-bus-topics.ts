@@ -1,4 +1,5 @@
 import type Database from 'libsql';
+import { DAEMON_SENDER } from '../domain/messages/message.ts';
 import { topicMatches } from '../domain/messages/topic.ts';
 import type {
   BusEvent,
@@ -40,15 +41,20 @@ const EMPTY_KEPT_MS = 30 * 24 * 3600_000;
 /** The newest event that was dropped of any topic without a row. */
 const FLOOR = 'dropped';
 
+export interface TopicsDeps {
+  db: Database.Database;
+  kept: BusOptions['topics'];
+  facts: Facts;
+  changes: Changes;
+  /** @throws CodedError STORAGE_FULL */
+  checkRoom: () => void;
+}
+
 export type Topics = ReturnType<typeof createTopics>;
 
 /** Events, and what is kept of them. All topics are in memory too. */
-export function createTopics(
-  db: Database.Database,
-  { keepCount, keepMs }: BusOptions['topics'],
-  facts: Facts,
-  changes: Changes,
-) {
+export function createTopics({ db, kept, facts, changes, checkRoom }: TopicsDeps) {
+  const { keepCount, keepMs } = kept;
   const columns = 'cursor, topic, sender, key, at_ms, payload';
   const sql = {
     all: db.prepare('SELECT id, name, events, last_cursor, last_ms, dropped FROM topic'),
@@ -136,12 +142,14 @@ export function createTopics(
 
   return {
     publish({ topic: name, from, body, key }: AsText<OutgoingEvent>, nowMs: number): PublishedEvent {
-      const topic = need(name);
       const text = key === undefined ? null : JSON.stringify(key);
-      if (text !== null) {
-        const same = sql.sameKey.get(topic.id, text) as { cursor: number } | undefined;
+      const known = byName.get(name);
+      if (text !== null && known !== undefined) {
+        const same = sql.sameKey.get(known.id, text) as { cursor: number } | undefined;
         if (same !== undefined) return { cursor: same.cursor, duplicate: true };
       }
+      if (from !== DAEMON_SENDER) checkRoom();
+      const topic = need(name);
       const cursor = facts.nextCursor();
       const atMs = facts.publishingMs(nowMs);
       sql.add.run(cursor, topic.id, from, text, atMs, body);

@@ -33,8 +33,9 @@ const LOOK_EVERY_MS = 1000;
  * left as it is, because nobody else knows what it holds
  */
 export async function openSqliteBus(file: string, options: SqliteBusOptions): Promise<MessageBus> {
-  const { defaults, ageingMs, deadLettersKeptMs, topics, now = Date.now, warn, maxBytes } = options;
-  const plain: PlainBusOptions = { defaults, ageingMs, deadLettersKeptMs, topics };
+  const { defaults, ageingMs, deadLettersKeptMs, topics, limitBytes, now = Date.now, warn, maxBytes } = options;
+  const limit = limitBytes === undefined ? {} : { limitBytes };
+  const plain: PlainBusOptions = { defaults, ageingMs, deadLettersKeptMs, topics, ...limit };
   const listeners = createListeners<BusChange>('message bus', warn);
   const alarm = createAlarm(now, () => call({ op: 'tick' }));
   const thread = await openThread<BusOperation, BusChange>({

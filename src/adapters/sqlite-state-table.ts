@@ -1,6 +1,14 @@
 import type Database from 'libsql';
-import type { ListRequest, PutOptions, StateEntry } from '../ports/state-store.ts';
+import {
+  agentScopeOf,
+  type ListRequest,
+  type PutOptions,
+  SHARED_SCOPE,
+  type StateEntry,
+  type StateOptions,
+} from '../ports/state-store.ts';
 import { versionConflict } from './bus-errors.ts';
+import { createQuota } from './sqlite-quota.ts';
 import { type Store, Unfinished } from './sqlite-thread-worker.ts';
 
 /** A value goes between threads, and into the database, as its JSON. */
@@ -16,6 +24,9 @@ export type StateOperation = { nowMs: number } & (
   | { op: 'expire' }
 );
 
+/** What can be copied to a thread. */
+export type PlainStateOptions = Pick<StateOptions, 'limitBytes'>;
+
 interface EntryRow {
   id: number;
   key: Buffer;
@@ -29,7 +40,16 @@ interface EntryRow {
 const STEP = 1000;
 
 /** The operations of the state store on an open database. */
-export function createStateStore(db: Database.Database): Store<StateOperation, never> {
+export function createStateStore(
+  db: Database.Database,
+  { limitBytes }: PlainStateOptions,
+): Store<StateOperation, never> {
+  const checkRoom = createQuota(db, {
+    what: 'state store',
+    limitBytes,
+    setting: 'state.max_bytes',
+    wayOut: 'delete entries',
+  });
   const columns = 'id, key, version, updated_ms, expires_ms, value';
   const alive = '(expires_ms IS NULL OR expires_ms > ?)';
   const sql = {
@@ -76,6 +96,7 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
     const { expectedVersion, ttlMs } = options;
     const row = stored(scope, key);
     expect(scope, key, expectedVersion, row !== undefined && isAlive(row, nowMs) ? row : undefined);
+    if (isOfAgents(scope) && body.length > (row?.value.length ?? 0)) checkRoom();
     const before = row ?? (sql.latest.get() as { version: number });
     const version = before.version + 1;
     const expiresAtMs = ttlMs === undefined ? null : nowMs + ttlMs;
@@ -132,6 +153,9 @@ export function createStateStore(db: Database.Database): Store<StateOperation, n
     takeChanges: () => [],
   };
 }
+
+/** The others are the daemon's own. */
+const isOfAgents = (scope: string): boolean => scope === SHARED_SCOPE || scope.startsWith(agentScopeOf(''));
 
 function asEntry({ key, value, version, updated_ms, expires_ms }: EntryRow): EntryAsText {
   const text = Buffer.from(key).toString();

@@ -19,11 +19,12 @@ const EXPIRE_EVERY_MS = 60_000;
  * left as it is, because nobody else knows what it holds
  */
 export async function openSqliteState(file: string, options: SqliteStateOptions): Promise<StateStore> {
-  const { now = Date.now, warn, maxBytes } = options;
+  const { now = Date.now, warn, limitBytes, maxBytes } = options;
   const thread = await openThread<StateOperation, never>({
     kind: STATE,
     file,
     workerUrl: workerUrl('sqlite-state-worker'),
+    options: limitBytes === undefined ? {} : { limitBytes },
     warn,
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });

@@ -55,6 +55,7 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
       given.ports[name],
     ]),
     ['messages', generalOf(known), generalOf(given)],
+    ['state', known.messaging.limitBytes.state, given.messaging.limitBytes.state],
     ['topics', known.messaging.topics, given.messaging.topics],
     ['plugins.bus', known.plugins.bus, given.plugins.bus],
     ['plugins.state', known.plugins.state, given.plugins.state],
@@ -69,10 +70,11 @@ export function differingSettings(known: LoadedConfig, given: LoadedConfig): Cha
 }
 
 /** What a bus is opened with. */
-const generalOf = ({ messaging: { defaults, ageingMs, deadLettersKeptMs } }: LoadedConfig): unknown => ({
+const generalOf = ({ messaging: { defaults, ageingMs, deadLettersKeptMs, limitBytes } }: LoadedConfig): unknown => ({
   defaults,
   ageingMs,
   deadLettersKeptMs,
+  maxBytes: limitBytes.messages,
 });
 
 export function isSame(before: unknown, after: unknown): boolean {

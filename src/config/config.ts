@@ -45,6 +45,8 @@ export interface MessagingSettings {
   defaults: QueueSettings;
   ageingMs: number;
   deadLettersKeptMs: number;
+  /** About so much of messages and events, and of state, is kept. */
+  limitBytes: { messages: number; state: number };
   topics: { keepCount: number; keepMs: number };
   queues: Record<string, DeclaredQueue>;
   /** Users' own message types, by name. */

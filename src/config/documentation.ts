@@ -82,10 +82,15 @@ export const SETTINGS: Table = {
   'messages.max_per_sender': row('`150000`', 'Of them, from one sender.'),
   'messages.ageing': row('`30s`', 'A message gains one step of priority for each time so long that it waits.'),
   'messages.dead_letters_kept': row('`7d`', 'Dead letters that are older are deleted.'),
+  'messages.max_bytes': row(
+    '`10GiB`',
+    'Holding about so much, the message database takes no new message or event; everything else goes on. A Redis has its `maxmemory`.',
+  ),
   'messages.types': row(
     'none',
     "Your own message types: a name and the file of a JSON Schema (draft 2020-12), which payloads must follow. Other types are accepted as they are; the daemon's own have schemas of their own.",
   ),
+  'state.max_bytes': row('`1GiB`', 'The same for what agents keep as state: only values no longer than before.'),
   'topics.keep': row('`10000`', 'Events that are kept of each topic.'),
   'topics.keep_for': row('`24h`', 'And for how long.'),
   'plugins.bus.use': row(

@@ -1,12 +1,14 @@
 /** `queues`, `messages` and `topics`: how messages are handed out and kept. */
 import { z } from 'zod';
 import { parseDurationMs } from '../domain/duration.ts';
+import { parseBytes } from '../domain/size.ts';
 import { MESSAGE_TYPES } from '../domain/messages/message.ts';
 import { DEFAULT_AGEING_MS } from '../domain/messages/queue-order.ts';
 import { DEFAULT_QUEUE_SETTINGS } from '../domain/messages/queue-settings.ts';
 import { QUEUE_NAME_PATTERN } from '../domain/messages/queue-name.ts';
 import { durationAbove0 } from '../schema/duration-field.ts';
 import { MESSAGE_TYPE_PATTERN } from '../schema/message-payloads.ts';
+import { sizeFrom } from '../schema/size-field.ts';
 import { strict, textOf } from '../schema/problem.ts';
 import { queueDefaultFields, queueFields, queueSettingsOf } from '../schema/queue-settings.ts';
 import type { ConfigFile } from './config-schema.ts';
@@ -29,14 +31,19 @@ const typeName = textOf(
   'another name: this type is one of the daemon itself',
 );
 
+/** Less has no room for one batch of messages, or a few large values. */
+const LEAST_BYTES = '16MiB';
+
 export const messagingFields = {
   queues: z.record(queueName, strict(queueFields(whole))).exactOptional(),
   messages: strict({
     ...queueDefaultFields(whole),
     ageing: durationAbove0.exactOptional(),
     dead_letters_kept: durationAbove0.exactOptional(),
+    max_bytes: sizeFrom(LEAST_BYTES).exactOptional(),
     types: z.record(typeName, text).exactOptional(),
   }).exactOptional(),
+  state: strict({ max_bytes: sizeFrom(LEAST_BYTES).exactOptional() }).exactOptional(),
   topics: strict({
     keep: whole(1, 10_000_000).exactOptional(),
     keep_for: durationAbove0.exactOptional(),
@@ -45,6 +52,7 @@ export const messagingFields = {
 
 const DAY_MS = 24 * 3600_000;
 const DEAD_LETTERS_KEPT_MS = 7 * DAY_MS;
+const MAX_BYTES = { messages: '10GiB', state: '1GiB' };
 const TOPICS = { keepCount: 10_000, keepMs: DAY_MS };
 
 /**
@@ -53,10 +61,10 @@ const TOPICS = { keepCount: 10_000, keepMs: DAY_MS };
  */
 export async function messagingOf(
   source: ConfigSource,
-  { queues = {}, messages = {}, topics = {} }: ConfigFile,
+  { queues = {}, messages = {}, topics = {}, state = {} }: ConfigFile,
   at: <T>(path: string[], work: () => T) => T,
 ): Promise<MessagingSettings> {
-  const { ageing, dead_letters_kept, types = {}, ...general } = messages;
+  const { ageing, dead_letters_kept, max_bytes = MAX_BYTES.messages, types = {}, ...general } = messages;
   const defaults = at(['messages'], () => queueSettingsOf(DEFAULT_QUEUE_SETTINGS, general));
   const declared = Object.entries(queues).map(([name, { members = null, ...own }]): [string, DeclaredQueue] => [
     name,
@@ -67,6 +75,7 @@ export async function messagingOf(
     defaults,
     ageingMs: ageing === undefined ? DEFAULT_AGEING_MS : parseDurationMs(ageing),
     deadLettersKeptMs: dead_letters_kept === undefined ? DEAD_LETTERS_KEPT_MS : parseDurationMs(dead_letters_kept),
+    limitBytes: { messages: parseBytes(max_bytes), state: parseBytes(state.max_bytes ?? MAX_BYTES.state) },
     topics: { keepCount: keep, keepMs: keep_for === undefined ? TOPICS.keepMs : parseDurationMs(keep_for) },
     queues: Object.fromEntries(declared),
     types: await messageTypesOf(source, types),

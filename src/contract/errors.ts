@@ -137,7 +137,12 @@ export const ERRORS = {
   STATE_UNAVAILABLE: row(503, 7, true, 'Bring the state store back (see `plugins.state` in the configuration)'),
   NOT_READY: row(503, 7, true, 'The daemon is starting; try again in a moment'),
   SHUTTING_DOWN: row(503, 7, true, 'The daemon is going down; try again after its next start'),
-  STORAGE_FULL: row(507, 7, true, 'Free some space on the disk of the state directory'),
+  STORAGE_FULL: row(
+    507,
+    7,
+    true,
+    'Free some space on the disk of the state directory, or make room as the message says',
+  ),
   // the daemon and its command line
   CONFIG_INVALID: row(400, 2, false, 'Correct the configuration file at the path named in the message'),
   CONFIG_NOT_FOUND: row(404, 2, false, 'Give an existing file with --config, or start without it for the quickstart'),

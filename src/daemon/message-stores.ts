@@ -24,14 +24,14 @@ export async function openMessageStores(
   stateDir: Pick<StateDir, 'file'>,
   log: Logger,
 ): Promise<MessageStores> {
-  const { defaults, ageingMs, deadLettersKeptMs, topics } = config.messaging;
+  const { defaults, ageingMs, deadLettersKeptMs, topics, limitBytes } = config.messaging;
   const warn = (message: string): void => log.warn(message);
   const { bus, state } = await openInfrastructure({
     config,
     stateDir,
     baseDir: config.dir,
-    busOptions: { defaults, ageingMs, deadLettersKeptMs, topics, warn },
-    stateOptions: { warn },
+    busOptions: { defaults, ageingMs, deadLettersKeptMs, topics, limitBytes: limitBytes.messages, warn },
+    stateOptions: { limitBytes: limitBytes.state, warn },
   });
   const close = async (what: string, store: MessageBus | StateStore): Promise<void> => {
     const { unsent } = await store.close(CLOSE_MS);

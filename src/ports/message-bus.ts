@@ -226,6 +226,11 @@ export interface BusOptions {
   deadLettersKeptMs: number;
   /** Of each topic, events beyond either are dropped. */
   topics: { keepCount: number; keepMs: number };
+  /**
+   * Holding about so much, it takes no new message or event with STORAGE_FULL, but those of the daemon itself; everything else
+   * goes on, so that it can be worked off. A store whose server has a limit of its own may leave it to that. @default none
+   */
+  limitBytes?: number;
   /** Wall clock, epoch milliseconds. @default Date.now */
   now?: () => number;
   /** For what people should know. */

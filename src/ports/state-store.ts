@@ -46,6 +46,11 @@ export interface ListRequest {
 }
 
 export interface StateOptions {
+  /**
+   * Holding about so much, it refuses with STORAGE_FULL what is longer than before, but for the daemon's own scopes. A store
+   * whose server has a limit of its own may leave it to that. @default none
+   */
+  limitBytes?: number;
   now?: () => number;
   warn: (message: string) => void;
 }

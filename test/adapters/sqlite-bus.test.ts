@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteBus, type SqliteBusOptions } from '../../src/adapters/sqlite-bus.ts';
 import { openSqliteState } from '../../src/adapters/sqlite-state.ts';
 import { busOptions, drain, messageOf, numbers, take, watching } from '../../src/conformance/fixture.ts';
+import { DAEMON_SENDER } from '../../src/domain/messages/message.ts';
 import { messageBusCases } from '../../src/conformance/message-bus.ts';
 import type { MessageBus } from '../../src/ports/message-bus.ts';
 import { conformance } from '../contracts/conformance.ts';
@@ -127,6 +128,46 @@ describe('openSqliteBus on a file', () => {
     await bus.send([big(7)]);
     const { cursor } = await bus.publish({ topic: 't', from: 'a', payload: 1 });
     expect((await bus.events({ patterns: ['t'], after: cursor - 1, limit: 9 })).events).toHaveLength(1);
+  });
+
+  it('takes nothing new beyond its limit, lets everything be worked off, and then goes on', async () => {
+    const bus = await openBus({ limitBytes: 3_000_000 });
+    const big = (n: number) =>
+      messageOf({ payload: 'x'.repeat(50_000) + n, ttlMs: 3_600_000, idempotencyKey: `k${n}` });
+    const sent: string[] = [];
+    const fill = async (): Promise<void> => {
+      for (;;) sent.push((await bus.send([big(sent.length)]))[0]!.id);
+    };
+    await expect(fill()).rejects.toMatchObject({
+      code: 'STORAGE_FULL',
+      message: expect.stringMatching(
+        /message bus holds 2\.9 MiB.+2\.9 MiB \(messages\.max_bytes\): .+ or raise the limit/,
+      ),
+      details: { limit: 3_000_000, of: 'messages.max_bytes' },
+    });
+    expect(sent.length).toBeGreaterThan(40);
+    const event = { topic: 't', from: 'a', payload: 1 };
+    await expect(bus.publish(event)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    // What was sent before is known, and the daemon can still say what is the matter.
+    expect(await bus.send([big(0)])).toEqual([{ id: sent[0], duplicate: true }]);
+    await bus.publish({ ...event, from: DAEMON_SENDER });
+    await bus.send([messageOf({ from: DAEMON_SENDER, queue: '@chief' })]);
+    // Handing out, extending, giving back and dying need room, too.
+    const taken = await take(bus, 20);
+    expect(taken).toHaveLength(20);
+    const [one, two, three, ...others] = taken;
+    await bus.extend(one!, 1000);
+    await bus.nack(two!, { delayMs: 0 });
+    await bus.nack(three!, { dead: true });
+    expect(await bus.release('bob/1')).toBe(18);
+    expect(others).toHaveLength(17);
+    expect((await bus.queue('@alice'))?.ready).toBe(1); // the notice
+    await expect(fill()).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    expect(await bus.discard('work')).toBe(1);
+    expect(await drain(bus)).toHaveLength(sent.length - 1);
+    await bus.send([messageOf({ payload: 'again' })]);
+    await bus.publish(event);
+    expect(await drain(bus)).toEqual(['again']);
   });
 
   it('a lock that somebody holds stops neither the main thread, nor the state store, nor the calls afterwards', async () => {

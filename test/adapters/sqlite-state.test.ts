@@ -50,6 +50,34 @@ it('openSqliteState fails with STORAGE_FULL when there is no room, keeps what it
     await store.close();
   }));
 
+it('openSqliteState takes nothing more beyond its limit, but what is no longer than before, and then goes on', () =>
+  inFolder(async (file) => {
+    const store = await openSqliteState(file, { warn, limitBytes: 1_000_000 });
+    let count = 0;
+    const fill = async (): Promise<void> => {
+      for (;;) {
+        await store.put('agent/a', `k${count}`, 'x'.repeat(30_000));
+        count += 1;
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({
+      code: 'STORAGE_FULL',
+      message: expect.stringMatching(
+        /state store holds 9\d\d KiB.+977 KiB \(state\.max_bytes\): .+ or raise the limit/,
+      ),
+      details: { limit: 1_000_000, of: 'state.max_bytes' },
+    });
+    expect(count).toBeGreaterThan(20);
+    await expect(store.put('shared', 'small', 1)).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    expect(await store.put('agent/a', 'k0', 'y'.repeat(30_000))).toMatchObject({ key: 'k0' });
+    await store.put('daemon', 'of-its-own', true);
+    expect(await store.get('agent/a', 'k1')).toBeDefined();
+    expect(await store.delete('agent/a', 'k1')).toBe(true);
+    await store.put('shared', 'small', 1);
+    expect(await store.clear('agent/a')).toBe(count - 1);
+    await store.close();
+  }));
+
 it('openSqliteState clears a scope of thousands, and forgets what has expired', () =>
   inFolder(async (file) => {
     let nowMs = Date.now();

@@ -47,6 +47,7 @@ describe('differingSettings', () => {
       defaults: DEFAULT_QUEUE_SETTINGS,
       ageingMs: 30_000,
       deadLettersKeptMs: 1000,
+      limitBytes: { messages: 1, state: 1 },
       topics: { keepCount: 1, keepMs: 1000 },
       queues: {},
       types: {},

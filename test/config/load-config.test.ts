@@ -104,6 +104,7 @@ describe('loadConfig', () => {
         defaults: DEFAULT_QUEUE_SETTINGS,
         ageingMs: 30_000,
         deadLettersKeptMs: 7 * 24 * 3600_000,
+        limitBytes: { messages: 10 * 1024 ** 3, state: 1024 ** 3 },
         topics: { keepCount: 10_000, keepMs: 24 * 3600_000 },
         queues: {},
         types: {},

@@ -33,6 +33,7 @@ describe('messagingOf', () => {
       defaults: DEFAULT_QUEUE_SETTINGS,
       ageingMs: 30_000,
       deadLettersKeptMs: 7 * 24 * 3600_000,
+      limitBytes: { messages: 10 * 1024 ** 3, state: 1024 ** 3 },
       topics: { keepCount: 10_000, keepMs: 24 * 3600_000 },
       queues: {},
       types: {},
@@ -66,6 +67,11 @@ topics: { keep: 5, keep_for: 1h }
     expect([topics, ageingMs]).toEqual([{ keepCount: 5, keepMs: 3600_000 }, 10_000]);
   });
 
+  it('limits what is kept as the file says', async () => {
+    const { limitBytes } = await load('messages: { max_bytes: 100MiB }\nstate: { max_bytes: 50MiB }');
+    expect(limitBytes).toEqual({ messages: 100 * 1024 ** 2, state: 50 * 1024 ** 2 });
+  });
+
   it.each([
     ['queues: { "@x": {} }', /"@x" in queues is no valid name/],
     ['queues: { a: { members: [] } }', /queues\.a\.members/],
@@ -75,6 +81,9 @@ topics: { keep: 5, keep_for: 1h }
     ['queues: { a: { concurency: 3 } }', /did you mean "concurrency"/],
     ['messages: { attempts: 0 }', /messages\.attempts/],
     ['messages: { types: { TEXT: ./x.json } }', /one of the daemon itself/],
+    ['messages: { max_bytes: 10 }', /messages\.max_bytes.*expected a number with B/],
+    ['messages: { max_bytes: 1MiB }', /messages\.max_bytes.*16MiB or more/],
+    ['state: { max_bytes: lots }', /state\.max_bytes.*expected a number with B/],
     ['topics: { keep: 0 }', /topics\.keep/],
   ])('refuses %s', async (yaml, message) => {
     expect(await errorOf(yaml)).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
