@@ -4,10 +4,10 @@ import type { AgentView } from '../../src/contract/agent-view.ts';
 import { isAlive } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
 import { chaos, type ChaosCase } from './chaos-case.ts';
+import { kill, type Victim } from './kill.ts';
 import { seeded } from './random.ts';
 import { timed, Trial } from './trial.ts';
 
-type Victim = 'daemon' | 'custodian' | 'temporal';
 const VICTIMS: Victim[][] = [
   ['daemon'],
   ['custodian'],
@@ -43,39 +43,6 @@ describe('kill -9', () => {
       await trial.finish();
     },
     { timeoutMs: 3_600_000 },
-  );
-
-  chaos(
-    'fifty agents are adopted after kill -9 of everything but the agents',
-    async (c) => {
-      const count = 50;
-      c.rounds = c.size(1, 5);
-      await using trial = await Trial.make(c, { agents: count });
-      await trial.daemon.start();
-      const pids = await trial.untilFleetRuns(count);
-      const took: number[] = [];
-      let newPids = 0;
-      for (let n = 0; n < c.rounds; n += 1) {
-        for (const victims of [['daemon'], ['daemon', 'custodian', 'temporal']] satisfies Victim[][]) {
-          await kill(trial, victims);
-          const ms = await timed(async () => {
-            await trial.daemon.start();
-            const now = await trial.untilFleetRuns(count);
-            const strangers = [...pids].filter(([agent, pid]) => now.get(agent) !== pid).map(([agent]) => agent);
-            newPids += strangers.length;
-            c.check(strangers.length === 0, `${strangers.join(', ')}: a new pid`);
-          });
-          took.push(ms);
-          const limitMs = c.size(20_000, 5_000); // in the short version, other tests want the processors too
-          c.check(ms < limitMs, `adopted ${ms} ms after the start of the daemon, at most ${limitMs} are allowed`);
-          await trial.compare(`after the death of ${victims.join(', ')}`);
-        }
-      }
-      c.spread('from the start to all adopted', took);
-      c.figure('new pids', newPids);
-      await trial.finish();
-    },
-    { timeoutMs: 300_000 },
   );
 });
 
@@ -187,15 +154,4 @@ async function untilSettled(trial: Trial, what: string): Promise<void> {
     const details = await Promise.all(odd.map(({ agent_id: id }) => trial.describe(id)));
     throw new Error(`${(error as Error).message}: ${details.join('\n')}`, { cause: error });
   }
-}
-
-async function kill(trial: Trial, victims: Victim[]): Promise<void> {
-  const custody = await trial.daemon.custody().catch(() => undefined);
-  const temporal = custody?.entries.find((entry) => entry.agent === '_temporal')?.live?.pid;
-  const pids = [
-    ...(victims.includes('custodian') ? [custody?.pid] : []),
-    ...(victims.includes('temporal') ? [temporal] : []),
-  ];
-  for (const pid of pids) if (pid !== undefined && isAlive(pid)) process.kill(pid, 'SIGKILL');
-  if (victims.includes('daemon')) await trial.daemon.signal('SIGKILL');
 }
