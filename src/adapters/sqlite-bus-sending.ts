@@ -29,7 +29,7 @@ export function createSending({ db, ids, tally, queues, messages, checkRoom }: S
     keep: db.prepare('INSERT OR REPLACE INTO idempotency (queue, sender, key, seq, at_ms) VALUES (?, ?, ?, ?, ?)'),
     ofQueue: db.prepare(
       'DELETE FROM idempotency WHERE (queue, sender, key) IN ' +
-        `(SELECT queue, sender, key FROM idempotency WHERE queue = ? LIMIT ${STEP})`,
+        `(SELECT queue, sender, key FROM idempotency WHERE queue = ? AND seq <= ? LIMIT ${STEP})`,
     ),
     old: db.prepare(
       `DELETE FROM idempotency WHERE at_ms IN (SELECT at_ms FROM idempotency WHERE at_ms <= ? ORDER BY at_ms LIMIT ${STEP})`,
@@ -91,9 +91,9 @@ export function createSending({ db, ids, tally, queues, messages, checkRoom }: S
     },
 
     /** Forgets some keys of a queue that is deleted: who has its name later is another one. @returns whether there may be more */
-    forget(name: string): boolean {
+    forget(name: string, upTo: number): boolean {
       const queue = queues.find(name);
-      return queue !== undefined && sql.ofQueue.run(queue.id).changes >= STEP;
+      return queue !== undefined && sql.ofQueue.run(queue.id, upTo).changes >= STEP;
     },
 
     /** Forgets some keys that are too old. @returns whether there may be more */

@@ -133,7 +133,7 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
 
   function deleteQueue(operation: BusOperation & { op: 'deleteQueue' }): unknown {
     const { queue, nowMs, upTo = facts.latestSeq() } = operation;
-    const isMore = deaths.deleteQueue(queue, upTo, nowMs).more || sending.forget(queue);
+    const isMore = deaths.deleteQueue(queue, upTo, nowMs).more || sending.forget(queue, upTo);
     return isMore ? new Unfinished<BusOperation>({ ...operation, upTo }) : undefined;
   }
 

@@ -271,6 +271,34 @@ export const sendingCases: BusCase[] = [
     },
   },
   {
+    name: 'a key is forgotten with its queue: who has the name later is another one',
+    async run(make) {
+      const { bus, clock } = await openBus(make);
+      const keyed = messageOf({ idempotencyKey: 'k' });
+      const other = messageOf({ idempotencyKey: 'k', queue: 'other' });
+      const [first, others] = await bus.send([keyed, other]);
+      await drain(bus);
+      await bus.deleteQueue('work');
+      const [second] = await bus.send([keyed]);
+      assert.equal(second?.duplicate, false);
+      assert.notEqual(second?.id, first?.id);
+      assert.deepEqual(await bus.send([keyed, other]), [
+        { id: second?.id, duplicate: true },
+        { id: others?.id, duplicate: true },
+      ]);
+      await bus.close();
+      const again = await make(busOptions({ now: clock.now }));
+      assert.deepEqual(await again.send([keyed]), [{ id: second?.id, duplicate: true }]);
+      assert.deepEqual(await drain(again), ['hello']);
+      await again.deleteQueue('work');
+      clock.advance(DAY - SECOND);
+      const [third] = await again.send([keyed]);
+      assert.equal(third?.duplicate, false);
+      clock.advance(2 * SECOND);
+      assert.deepEqual(await again.send([keyed]), [{ id: third?.id, duplicate: true }]);
+    },
+  },
+  {
     name: 'a full queue refuses with its limit, until something has been acknowledged',
     async run(make) {
       const { bus } = await openBus(make, { defaults: { maxMessages: 5, maxPerSender: 4 } });

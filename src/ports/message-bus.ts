@@ -72,7 +72,7 @@ export interface MessageBus {
   requeue(queue: string, ids?: readonly string[]): Promise<number>;
   /** Dead letters of a queue are deleted. @returns how many */
   discard(queue: string, ids?: readonly string[]): Promise<number>;
-  /** The queue goes: what it held becomes dead letters (`deleted`), with notices; then its settings go. */
+  /** The queue goes: what it held becomes dead letters (`deleted`), with notices; then its settings and idempotency keys go. */
   deleteQueue(queue: string): Promise<void>;
 
   /**

@@ -2,7 +2,11 @@
 -- what is sent meanwhile is another queue's. Some at a time: @returns the two for the next time, or an empty one at the end
 local SOME = 200
 local queue = ARGV[4]
-local upTo = ARGV[5] ~= '' and ARGV[5] or call('ZRANGE', queueKey(queue, 'ids'), -1, -1)[1] or '0'
+local upTo = ARGV[5]
+if upTo == '' then
+  local latest = call('HMGET', META, 'clock', 'seq')
+  upTo = latest[1] and string.format('%012x%010x', latest[1], latest[2]) or '0'
+end
 deleting = queue
 local ids = call('ZRANGEBYLEX', queueKey(queue, 'ids'), ARGV[6] == '' and '-' or '(' .. ARGV[6], '[' .. upTo, 'LIMIT', 0, SOME)
 for _, id in ipairs(ids) do
@@ -21,6 +25,11 @@ elseif call('ZCARD', queueKey(queue, 'dead')) > 0 then
   call('HSET', QUEUES, queue, GONE)
 else
   call('HDEL', QUEUES, queue)
+end
+-- After what needs no room: this may be called to make some.
+if upTo ~= '0' then
+  call('HSET', DELETED, queue, upTo)
+  call('ZADD', DUE, int(now + KEYS_KEPT_MS), 'Q' .. queue)
 end
 changed('q' .. queue)
 return answer({ 'ok', upTo, '' })

@@ -14,10 +14,14 @@ local META = base .. 'meta'
 -- name of each queue → its own settings as JSON; GONE while only dead letters are left of it
 local QUEUES = base .. 'queues'
 local GONE = '-'
--- what is to be looked after at a time: L lease, W wait, X expiry, D dead letter, K idempotency key, T topic, F forgotten topic
+-- what is to be looked after at a time: L lease, W wait, X expiry, D dead letter, K idempotency key, Q deleted queue, T topic,
+-- F forgotten topic
 local DUE = base .. 'due'
 local IDS = base .. 'ids'
 local KEPT_KEYS = base .. 'keys'
+-- name of each queue that was deleted → the id up to which its idempotency keys are forgotten, as long as keys are kept
+local DELETED = base .. 'deleted'
+local KEYS_KEPT_MS = 24 * 3600 * 1000
 local EVENTS = base .. 'events'
 -- name of each topic → cursor of its latest event that is not kept any more
 local TOPICS = base .. 'topics'

@@ -1,7 +1,6 @@
 -- ARGV[4…]: of each message queue, from, type, payload, priority, ttl, correlation, reply, key, tell; the last five are
 -- empty, or begin with '='.
 local WIDTH = 10
-local KEYS_KEPT_MS = 24 * 3600 * 1000
 
 local function optional(value)
   return value ~= '' and string.sub(value, 2) or nil
@@ -24,6 +23,9 @@ for at = 4, #ARGV, WIDTH do
   if message.key then
     message.key = message.from .. '\n' .. message.queue .. '\n' .. message.key
     message.known = call('HGET', KEPT_KEYS, message.key)
+    if message.known and message.known <= (call('HGET', DELETED, message.queue) or '') then
+      message.known = nil
+    end
     message.sameAs = seen[message.key]
     seen[message.key] = seen[message.key] or message
   end

@@ -28,6 +28,9 @@ local LOOKS_AFTER = {
   K = function(key)
     call('HDEL', KEPT_KEYS, key)
   end,
+  Q = function(queue)
+    call('HDEL', DELETED, queue)
+  end,
   T = retain,
   F = forget,
 }
