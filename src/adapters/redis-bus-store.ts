@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { mailboxOf } from '../domain/messages/queue-name.ts';
 import type { BusChange, BusOptions, LeaseRef } from '../ports/message-bus.ts';
 import { leaseStale, messageNotFound, queueFull } from './bus-errors.ts';
 import { RedisChanges } from './redis-changes.ts';
@@ -67,8 +68,12 @@ export class RedisBusStore {
   }
 
   /** Of a message that is handed out. */
-  async callHeld(name: 'ack' | 'nack' | 'extend', { id, lease }: LeaseRef, args: readonly string[]): Promise<Answer> {
-    const answer = await this.call(name, [id, lease, ...args]);
+  async callHeld(
+    name: 'ack' | 'nack' | 'extend',
+    { id, lease, place }: LeaseRef,
+    args: readonly string[],
+  ): Promise<Answer> {
+    const answer = await this.call(name, [id, lease, placeText(place), ...args]);
     if (answer[0] === 'missing') throw messageNotFound(id);
     if (answer[0] === 'stale') throw leaseStale(id);
     return answer;
@@ -150,4 +155,10 @@ export class RedisBusStore {
       // It is away again, and will be back again.
     }
   }
+}
+
+/** As held.lua reads it. */
+function placeText(place: LeaseRef['place']): string {
+  if (place === undefined) return '';
+  return place.kind === 'queue' ? `q${place.queue}` : `m${mailboxOf(place.agentId)}`;
 }

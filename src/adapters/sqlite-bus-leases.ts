@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type Database from 'libsql';
 import { backoffDelayMs } from '../domain/backoff.ts';
+import { isIn } from '../domain/messages/queue-name.ts';
 import type { Delivery, LeaseRef, NackOptions, NackResult, ReceiveRequest } from '../ports/message-bus.ts';
 import { leaseStale, messageNotFound } from './bus-errors.ts';
 import { type Deaths, deathOf } from './sqlite-bus-deaths.ts';
@@ -87,10 +88,11 @@ export function createLeases({ db, ids, tally, queues, messages, deaths }: Lease
   }
 
   /** The row under this lease. @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND */
-  function held({ id, lease }: LeaseRef, nowMs: number): MessageRow {
+  function held({ id, lease, place }: LeaseRef, nowMs: number): MessageRow {
     const seq = ids.seqOf(id);
     const row = seq === undefined ? undefined : messages.get(seq);
-    if (row === undefined) throw messageNotFound(id);
+    if (row === undefined || (place !== undefined && !isIn(place, queues.of(row.queue).name)))
+      throw messageNotFound(id);
     const isHeld = row.state === LEASED && row.lease === lease && (row.until_ms as number) > nowMs;
     if (!isHeld) throw leaseStale(id);
     return row;

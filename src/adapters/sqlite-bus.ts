@@ -5,6 +5,7 @@ import type {
   BusOptions,
   Delivery,
   EventsPage,
+  LeaseRef,
   MessageBus,
   NackResult,
   PublishedEvent,
@@ -76,10 +77,10 @@ export async function openSqliteBus(file: string, options: SqliteBusOptions): Pr
       const deliveries = (await call({ op: 'receive', request })) as AsText<Delivery>[];
       return deliveries.map(fromText<Delivery>);
     },
-    ack: ({ id, lease }) => call({ op: 'ack', lease: { id, lease } }) as Promise<void>,
-    nack: ({ id, lease }, options = {}) => call({ op: 'nack', lease: { id, lease }, options }) as Promise<NackResult>,
-    extend: ({ id, lease }, leaseMs) =>
-      call({ op: 'extend', lease: { id, lease }, leaseMs }) as Promise<{ leaseUntilMs: number }>,
+    ack: (lease) => call({ op: 'ack', lease: plainLease(lease) }) as Promise<void>,
+    nack: (lease, options = {}) => call({ op: 'nack', lease: plainLease(lease), options }) as Promise<NackResult>,
+    extend: (lease, leaseMs) =>
+      call({ op: 'extend', lease: plainLease(lease), leaseMs }) as Promise<{ leaseUntilMs: number }>,
     release: (consumer) => call({ op: 'release', consumer }) as Promise<number>,
     inFlight: async (consumers) =>
       Object.fromEntries((await call({ op: 'inFlight', consumers })) as [string, number][]),
@@ -113,6 +114,13 @@ export async function openSqliteBus(file: string, options: SqliteBusOptions): Pr
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** It may come with the whole message. */
+const plainLease = ({ id, lease, place }: LeaseRef): LeaseRef => ({
+  id,
+  lease,
+  ...(place === undefined ? {} : { place }),
+});
 
 function toText<T extends { payload: Json }>({ payload, ...rest }: T): AsText<T> {
   return { ...rest, body: JSON.stringify(payload) };

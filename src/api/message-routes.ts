@@ -1,7 +1,7 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { parseDurationMs } from '../domain/duration.ts';
-import { mailboxOf } from '../domain/messages/queue-name.ts';
+import { mailboxOf, type Place } from '../domain/messages/queue-name.ts';
 import { agentId } from '../schema/fields.ts';
 import { correlationId, parseMessages, queueName } from '../schema/message-fields.ts';
 import { strict } from '../schema/problem.ts';
@@ -90,11 +90,11 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
           ...(correlation_id === undefined ? {} : { correlationId: correlation_id }),
         };
         const call = callOf(request);
-        const agent_id = holderOf(request.params);
+        const place = placeOf(request.params);
         const received =
-          agent_id === undefined
-            ? await messages.receiveFrom(call, queueOf(request.params), how)
-            : await messages.receive(call, agent_id, how);
+          place.kind === 'queue'
+            ? await messages.receiveFrom(call, place.queue, how)
+            : await messages.receive(call, place.agentId, how);
         return { messages: received };
       });
 
@@ -106,7 +106,7 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
       app.post(
         `${path}/messages/:message_id/ack`,
         { ...options, schema: { ...settle, body: ackBody } },
-        async (request) => messages.ack(callOf(request), holderOf(request.params), refOf(request)),
+        async (request) => messages.ack(callOf(request), placeOf(request.params), refOf(request)),
       );
 
       app.post(
@@ -114,7 +114,7 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
         { ...options, schema: { ...settle, body: nackBody } },
         async (request) => {
           const { delay, dead, reason } = request.body;
-          return messages.nack(callOf(request), holderOf(request.params), refOf(request), {
+          return messages.nack(callOf(request), placeOf(request.params), refOf(request), {
             ...(delay === undefined ? {} : { delayMs: parseDurationMs(delay) }),
             ...(dead === undefined ? {} : { dead }),
             ...(reason === undefined ? {} : { reason }),
@@ -128,7 +128,7 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
         async (request) => {
           const { for: text } = request.body;
           const leaseMs = text === undefined ? messaging.leaseMs : parseDurationMs(text);
-          return messages.extend(callOf(request), holderOf(request.params), refOf(request), leaseMs);
+          return messages.extend(callOf(request), placeOf(request.params), refOf(request), leaseMs);
         },
       );
     }
@@ -148,18 +148,15 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
   };
 }
 
-/** Either of `PLACES`. */
-type Place = { agent_id: string } | { queue: string };
-
-function queueOf(params: unknown): string {
-  const place = params as Place;
-  return 'queue' in place ? place.queue : mailboxOf(place.agent_id);
+/** Of params of either of `PLACES`. */
+function placeOf(params: unknown): Place {
+  const given = params as { agent_id: string } | { queue: string };
+  return 'queue' in given ? { kind: 'queue', queue: given.queue } : { kind: 'agent', agentId: given.agent_id };
 }
 
-/** Whose messages are settled; undefined where the lease alone tells. */
-function holderOf(params: unknown): string | undefined {
-  const place = params as Place;
-  return 'agent_id' in place ? place.agent_id : undefined;
+function queueOf(params: unknown): string {
+  const place = placeOf(params);
+  return place.kind === 'queue' ? place.queue : mailboxOf(place.agentId);
 }
 
 const refOf = ({ params, body }: { params: { message_id: string }; body: { lease: string } }) => ({

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Place } from '../domain/messages/queue-name.ts';
 import type { BusCase } from './fixture.ts';
 import {
   busOptions,
@@ -92,6 +93,32 @@ export const leaseCases: BusCase[] = [
       const again = await make(busOptions({ now: clock.now }));
       assert.deepEqual(await take(again), []);
       assert.deepEqual(await again.browse({ limit: 10 }), []);
+    },
+  },
+  {
+    name: 'a lease settles where it says only: in its queue, or among what an agent receives from',
+    async run(make) {
+      const { bus } = await openBus(make);
+      await bus.send([messageOf(), messageOf({ queue: '@bob' })]);
+      const inQueue = (queue: string): { place: Place } => ({ place: { kind: 'queue', queue } });
+      const ofAgent = (agentId: string): { place: Place } => ({ place: { kind: 'agent', agentId } });
+      const work = await takeOne(bus);
+      const mail = await takeOne(bus, '@bob');
+      for (const lease of [
+        { ...work, ...inQueue('@bob') },
+        { ...work, ...inQueue('other') },
+        { ...mail, ...inQueue('work') },
+        { ...mail, ...ofAgent('carol') },
+      ]) {
+        await rejectsWith('MESSAGE_NOT_FOUND', bus.extend(lease, HOUR));
+        await rejectsWith('MESSAGE_NOT_FOUND', bus.nack(lease, { dead: true }));
+        await rejectsWith('MESSAGE_NOT_FOUND', bus.ack(lease));
+      }
+      assert.equal(await countOf(bus, 'leased'), 1);
+      await bus.extend({ ...work, ...ofAgent('carol') }, HOUR);
+      await bus.ack({ ...work, ...inQueue('work') });
+      await bus.extend({ ...mail, ...inQueue('@bob') }, HOUR);
+      await bus.ack({ ...mail, ...ofAgent('bob') });
     },
   },
   {

@@ -1,5 +1,6 @@
 import type { DeathCause } from '../domain/messages/dead-letters.ts';
 import type { Json, Message, OutgoingMessage } from '../domain/messages/message.ts';
+import type { Place } from '../domain/messages/queue-name.ts';
 import type { QueueSettings } from '../domain/messages/queue-settings.ts';
 
 /**
@@ -120,6 +121,8 @@ export interface Delivery extends Message {
 export interface LeaseRef {
   id: string;
   lease: string;
+  /** A message that is elsewhere is MESSAGE_NOT_FOUND. @default wherever it is */
+  place?: Place;
 }
 
 export interface NackOptions {

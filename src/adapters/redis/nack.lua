@@ -1,12 +1,12 @@
--- ARGV[6]: milliseconds until the next attempt; empty: the script answers with what they follow from, and does nothing
--- ARGV[7]: 1 if there is to be no further attempt, ARGV[8]: why, with '=' before it, or empty
-local why = ARGV[8] ~= '' and string.sub(ARGV[8], 2) or nil
-local cause = ARGV[7] == '1' and 'rejected' or whyDead(held)
+-- ARGV[7]: milliseconds until the next attempt; empty: the script answers with what they follow from, and does nothing
+-- ARGV[8]: 1 if there is to be no further attempt, ARGV[9]: why, with '=' before it, or empty
+local why = ARGV[9] ~= '' and string.sub(ARGV[9], 2) or nil
+local cause = ARGV[8] == '1' and 'rejected' or whyDead(held)
 if cause then
   die(held, cause, why)
   return answer({ 'dead' })
 end
-local delay = tonumber(ARGV[6])
+local delay = tonumber(ARGV[7])
 if not delay then
   return answer({ 'retry', call('HGET', QUEUES, held.queue), held.attempt })
 end

@@ -11,6 +11,16 @@ export function ownerOf(queue: string): string | undefined {
   return queue.startsWith('@') ? queue.slice(1) : undefined;
 }
 
+/** Where somebody looks for a message: in one queue, or where an agent's messages come from. */
+export type Place = { kind: 'queue'; queue: string } | { kind: 'agent'; agentId: string };
+
+/** An agent's are its mailbox and work queues: who has received from one may not be a member of it any more. */
+export function isIn(place: Place, queue: string): boolean {
+  if (place.kind === 'queue') return place.queue === queue;
+  const owner = ownerOf(queue);
+  return owner === undefined || owner === place.agentId;
+}
+
 /** Work queues are named like agents. */
 export const QUEUE_NAME_PATTERN = AGENT_ID_PATTERN;
 

@@ -1,6 +1,6 @@
 import { CodedError } from '../../contract/errors.ts';
 import type { DeliveryView, QueueSizeView, SentView, StoredMessageView } from '../../contract/messaging-views.ts';
-import { mailboxOf, ownerOf } from '../../domain/messages/queue-name.ts';
+import { mailboxOf, ownerOf, type Place } from '../../domain/messages/queue-name.ts';
 import type { OutgoingMessage } from '../../domain/messages/message.ts';
 import type { BrowseRequest, LeaseRef, MessageBus, NackOptions, StoredMessage } from '../../ports/message-bus.ts';
 import { checkPayload, type DeclaredTypes } from '../../schema/message-payloads.ts';
@@ -35,6 +35,9 @@ export interface MessagesDeps {
 }
 
 export type Written = Omit<OutgoingMessage, 'queue' | 'from'>;
+
+/** A message that somebody holds. */
+export type Settled = Omit<LeaseRef, 'place'>;
 
 export interface ReceiveOptions {
   max: number;
@@ -112,36 +115,31 @@ export class Messages {
 
   /**
    * It is dealt with.
-   * @param holder the agent as whose message it is settled; without one, the lease alone is the proof
+   * @param place where it was received from: the queue, or an agent; elsewhere it is not found
    * @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND, FORBIDDEN
    */
-  async ack(call: Call, holder: string | undefined, ref: LeaseRef): Promise<{ id: string }> {
-    await this.#admitHolder(call, holder);
-    await this.#deps.bus.ack(ref);
+  async ack(call: Call, place: Place, ref: Settled): Promise<{ id: string }> {
+    await this.#admitHolder(call, place);
+    await this.#deps.bus.ack({ ...ref, place });
     this.#deps.counts.acked();
     return { id: ref.id };
   }
 
   async nack(
     call: Call,
-    holder: string | undefined,
-    ref: LeaseRef,
+    place: Place,
+    ref: Settled,
     options: NackOptions,
   ): Promise<{ id: string; dead: boolean; due_at: string | null }> {
-    await this.#admitHolder(call, holder);
-    const result = await this.#deps.bus.nack(ref, options);
+    await this.#admitHolder(call, place);
+    const result = await this.#deps.bus.nack({ ...ref, place }, options);
     const due_at = result.dead ? null : new Date(result.dueAtMs).toISOString();
     return { id: ref.id, dead: result.dead, due_at };
   }
 
-  async extend(
-    call: Call,
-    holder: string | undefined,
-    ref: LeaseRef,
-    leaseMs: number,
-  ): Promise<{ id: string; lease_until: string }> {
-    await this.#admitHolder(call, holder);
-    const { leaseUntilMs } = await this.#deps.bus.extend(ref, leaseMs);
+  async extend(call: Call, place: Place, ref: Settled, leaseMs: number): Promise<{ id: string; lease_until: string }> {
+    await this.#admitHolder(call, place);
+    const { leaseUntilMs } = await this.#deps.bus.extend({ ...ref, place }, leaseMs);
     return { id: ref.id, lease_until: new Date(leaseUntilMs).toISOString() };
   }
 
@@ -210,9 +208,9 @@ export class Messages {
     if (!(await this.#deps.membership.has(queue))) throw queueNotFound(queue);
   }
 
-  async #admitHolder(call: Call, holder: string | undefined): Promise<void> {
+  async #admitHolder(call: Call, place: Place): Promise<void> {
     await this.#admit(call);
-    if (holder !== undefined) checkIsSelf(call, holder, 'settle the messages of');
+    if (place.kind === 'agent') checkIsSelf(call, place.agentId, 'settle the messages of');
   }
 
   async #admit(call: Call): Promise<void> {

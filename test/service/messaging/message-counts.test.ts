@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Registry } from 'prom-client';
 import { measureMessages } from '../../../src/api/message-metrics.ts';
 import { until } from '../../support/wait.ts';
-import { ADMIN, asAgent, messagingFixture, text, type MessagingFixture } from './messaging-fixture.ts';
+import { ADMIN, asAgent, messagingFixture, ofAgent, text, type MessagingFixture } from './messaging-fixture.ts';
 
 let fixture: MessagingFixture;
 beforeEach(async () => {
@@ -21,8 +21,8 @@ describe('MessageCounts', () => {
     await messages.send(asAgent('a'), '@a', [text('one'), text('two'), text('three')], true);
     await messages.send(asAgent('a'), 'work', [text('four')]);
     const [one, two] = await messages.receive(asAgent('a'), 'a', { max: 2, waitMs: 0 });
-    await messages.ack(asAgent('a'), 'a', one!);
-    await messages.nack(asAgent('a'), 'a', two!, {});
+    await messages.ack(asAgent('a'), ofAgent('a'), one!);
+    await messages.nack(asAgent('a'), ofAgent('a'), two!, {});
     await until(() => counts.died.attempts === 1, { what: 'the death' });
     const seen = await registry.metrics();
     expect(seen).toContain('openstarry_messages_sent_total{to="mailbox"} 3');

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Place } from '../../../src/domain/messages/queue-name.ts';
+import type { Call } from '../../../src/service/caller.ts';
 import { until } from '../../support/wait.ts';
-import { ADMIN, asAgent, messagingFixture, text, type MessagingFixture } from './messaging-fixture.ts';
+import { ADMIN, asAgent, messagingFixture, ofAgent, text, type MessagingFixture } from './messaging-fixture.ts';
 
 let fixture: MessagingFixture;
 beforeEach(async () => {
@@ -113,24 +115,49 @@ describe('who may what with messages', () => {
     await messages.send(ADMIN, '@b', [text('x')]);
     const [held] = await messages.receive(asAgent('b'), 'b', NOW);
     const ref = { id: held!.id, lease: held!.lease };
-    expect(await codeOf(messages.ack(asAgent('a'), 'b', ref))).toBe('FORBIDDEN');
-    expect(await codeOf(messages.ack(asAgent('b'), 'b', { ...ref, lease: 'guessed' }))).toBe('LEASE_STALE');
-    expect(await codeOf(messages.ack(asAgent('b'), 'b', { ...ref, id: 'nothing' }))).toBe('MESSAGE_NOT_FOUND');
-    expect(await messages.extend(asAgent('b'), 'b', ref, 60_000)).toMatchObject({ id: ref.id });
-    expect(await messages.ack(asAgent('b'), 'b', ref)).toEqual({ id: ref.id });
-    expect(await codeOf(messages.ack(asAgent('b'), 'b', ref))).toBe('MESSAGE_NOT_FOUND');
+    expect(await codeOf(messages.ack(asAgent('a'), ofAgent('b'), ref))).toBe('FORBIDDEN');
+    expect(await codeOf(messages.ack(asAgent('b'), ofAgent('b'), { ...ref, lease: 'guessed' }))).toBe('LEASE_STALE');
+    expect(await codeOf(messages.ack(asAgent('b'), ofAgent('b'), { ...ref, id: 'nothing' }))).toBe('MESSAGE_NOT_FOUND');
+    expect(await messages.extend(asAgent('b'), ofAgent('b'), ref, 60_000)).toMatchObject({ id: ref.id });
+    expect(await messages.ack(asAgent('b'), ofAgent('b'), ref)).toEqual({ id: ref.id });
+    expect(await codeOf(messages.ack(asAgent('b'), ofAgent('b'), ref))).toBe('MESSAGE_NOT_FOUND');
     expect(fixture.messaging.counts.ackedInAll).toBe(1);
+  });
+
+  it('a message is settled where it is, or not found', async () => {
+    const { messages, queues } = fixture.messaging;
+    await queues.put(ADMIN, 'shared-work', { members: ['b'] });
+    await messages.send(ADMIN, '@b', [text('mail')]);
+    await messages.send(ADMIN, 'shared-work', [text('task')]);
+    const held = await messages.receive(asAgent('b'), 'b', NOW);
+    const [mail, task] = ['mail', 'task'].map((payload) => held.find((each) => each.payload === payload)!);
+    const refused = async (as: Call, place: Place, { id, lease }: { id: string; lease: string }): Promise<void> => {
+      expect(await codeOf(messages.extend(as, place, { id, lease }, 1000))).toBe('MESSAGE_NOT_FOUND');
+      expect(await codeOf(messages.nack(as, place, { id, lease }, { dead: true }))).toBe('MESSAGE_NOT_FOUND');
+      expect(await codeOf(messages.ack(as, place, { id, lease }))).toBe('MESSAGE_NOT_FOUND');
+    };
+    await refused(ADMIN, { kind: 'queue', queue: 'team' }, task!);
+    await refused(ADMIN, { kind: 'queue', queue: 'shared-work' }, mail!);
+    await refused(asAgent('a'), ofAgent('a'), mail!);
+    // No longer a member, it may still say what has become of its task.
+    await queues.put(ADMIN, 'shared-work', { members: ['a'] });
+    await messages.ack(asAgent('b'), ofAgent('b'), task!);
+    await messages.ack(ADMIN, { kind: 'queue', queue: '@b' }, mail!);
   });
 
   it('one that is refused comes again, or becomes a dead letter', async () => {
     const { messages } = fixture.messaging;
     await messages.send(asAgent('a'), '@b', [text('x')]);
     const [first] = await messages.receive(asAgent('b'), 'b', NOW);
-    expect(await messages.nack(asAgent('b'), 'b', first!, { delayMs: 0 })).toMatchObject({ dead: false });
+    expect(await messages.nack(asAgent('b'), ofAgent('b'), first!, { delayMs: 0 })).toMatchObject({ dead: false });
     const [second] = await messages.receive(asAgent('b'), 'b', NOW);
     expect(second).toMatchObject({ id: first?.id, attempt: 2 });
     const end = { dead: true, reason: 'no use' };
-    expect(await messages.nack(asAgent('b'), 'b', second!, end)).toEqual({ id: first?.id, dead: true, due_at: null });
+    expect(await messages.nack(asAgent('b'), ofAgent('b'), second!, end)).toEqual({
+      id: first?.id,
+      dead: true,
+      due_at: null,
+    });
     const [notice] = await messages.receive(asAgent('a'), 'a', { max: 1, waitMs: 5000 });
     expect(notice).toMatchObject({
       type: 'CONTROL',

@@ -6,6 +6,7 @@ import { openSqliteRoster } from '../../../src/adapters/sqlite-roster.ts';
 import { openSqliteState } from '../../../src/adapters/sqlite-state.ts';
 import type { Decision } from '../../../src/contract/decision.ts';
 import type { Json } from '../../../src/domain/messages/message.ts';
+import type { Place } from '../../../src/domain/messages/queue-name.ts';
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from '../../../src/domain/messages/queue-settings.ts';
 import { Fleet } from '../../../src/host/fleet.ts';
 import type { MessageBus } from '../../../src/ports/message-bus.ts';
@@ -134,5 +135,7 @@ export async function messagingFixture(options: FixtureOptions = {}): Promise<Me
   await open();
   return fixture;
 }
+
+export const ofAgent = (agentId: string): Place => ({ kind: 'agent', agentId });
 
 export const text = (payload: Json, more: Partial<Written> = {}): Written => ({ type: 'TEXT', payload, ...more });

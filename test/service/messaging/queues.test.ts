@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_QUEUE_SETTINGS } from '../../../src/domain/messages/queue-settings.ts';
-import { ADMIN, asAgent, messagingFixture, text, type MessagingFixture } from './messaging-fixture.ts';
+import { ADMIN, asAgent, messagingFixture, ofAgent, text, type MessagingFixture } from './messaging-fixture.ts';
 
 const DECLARED = { members: ['a'], settings: { ...DEFAULT_QUEUE_SETTINGS, maxAttempts: 1 } };
 let fixture: MessagingFixture;
@@ -87,7 +87,7 @@ describe('dead letters of a queue', () => {
     await messages.send(ADMIN, 'declared', [text('one'), text('two')], true);
     await messages.send(ADMIN, '@a', [text('mail')]);
     for (const held of await messages.receive(asAgent('a'), 'a', NOW)) {
-      await messages.nack(asAgent('a'), 'a', held, { dead: true, reason: 'no use' });
+      await messages.nack(asAgent('a'), ofAgent('a'), held, { dead: true, reason: 'no use' });
     }
   });
 
