@@ -12,11 +12,15 @@ const TABLES: Record<string, () => string> = {
 /** The files that are made from the schemas, by their path in the repository. Of a page only its marked tables are. */
 export const GENERATED_FILES: Record<string, (current: string) => string> = {
   'docs/configuration.md': (page) =>
-    page.replaceAll(/(<!-- generated: ([a-z ]+) -->\n)[\s\S]*?(\n<!-- end -->)/g, (_, open, name: string, close) => {
-      const table = TABLES[name];
-      if (table === undefined) throw new Error(`docs/configuration.md asks for a table "${name}", which nobody makes`);
-      return `${open}${table()}${close}`;
-    }),
+    page.replaceAll(
+      /(<!-- generated: ([a-z ]+) -->\n)[\s\S]*?(?<=\n)(<!-- end -->)/g,
+      (_, open, name: string, close) => {
+        const table = TABLES[name];
+        if (table === undefined)
+          throw new Error(`docs/configuration.md asks for a table "${name}", which nobody makes`);
+        return `${open}${table()}\n${close}`;
+      },
+    ),
   'schema/openstarry.schema.json': () => `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   'schema/template.schema.json': () => `${JSON.stringify(templateJsonSchema(), null, 2)}\n`,
 };

@@ -13,6 +13,13 @@ describe('GENERATED_FILES', () => {
     expect(current).toBe(make(current));
   });
 
+  it('fills a table that is still empty', () => {
+    const page = GENERATED_FILES['docs/configuration.md']!('<!-- generated: queue fields -->\n<!-- end -->\n');
+    expect(page).toMatch(
+      /^<!-- generated: queue fields -->\n\| Field [\s\S]*\| `max_per_sender` \|.*\|\n<!-- end -->\n$/,
+    );
+  });
+
   it('leave no setting and no field without a sentence', () => {
     expect(undocumented()).toEqual([]);
   });
