@@ -167,13 +167,23 @@ export class Daemon {
     await this.custody.insist('shutdown', { waves: [], grace_ms: 0 });
   }
 
-  /** Starts the agents again for whose sake everything was stopped. */
+  /** Starts the agents again for whose sake everything was stopped. One that is gone, or is refused, keeps nobody down. */
   async forgiveFailStop(): Promise<void> {
-    const { cleared, parts } = this;
+    const { cleared, parts, options } = this;
     if (!cleared || !parts) return;
     const call = { caller: { kind: 'admin' }, request_id: 'clear-failstop' } as const;
     const agents = new Set([cleared, ...(cleared.also ?? [])].map(({ agent_id }) => agent_id));
-    await Promise.all([...agents].map((agentId) => parts.orchestrator.start(call, agentId)));
+    await Promise.all(
+      [...agents].map(async (agentId) => {
+        try {
+          await parts.orchestrator.start(call, agentId);
+        } catch (error) {
+          const why = `The fail-stop is cleared, but ${agentId} is not started again`;
+          this.trouble(why, error);
+          options.say(`WARNING: ${why}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }),
+    );
   }
 
   // ── going up ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -65,5 +66,24 @@ describe('a fail-stop', () => {
     expect(isAlive(other.pid!)).toBe(false);
     await daemon.start(['--clear-failstop']);
     for (const id of ['vital', 'other']) await daemon.untilAgent(id, isRunning, 'running');
+  }, 90_000);
+
+  it('of an agent that is gone is cleared all the same, with a warning', async () => {
+    daemon = await fleet();
+    await daemon.start();
+    const vital = await daemon.untilAgent('vital', isRunning, 'running');
+    const ended = once(daemon.process!, 'exit');
+    process.kill(vital.pid!, 'SIGKILL');
+    expect((await ended)[0]).toBe(78);
+    const next = path.join(daemon.dir, 'next.yaml');
+    const before = await readFile(path.join(daemon.dir, 'openstarry.yaml'), 'utf8');
+    await writeFile(next, before.replace('vital:', 'else:').replace('fault_domain: critical', 'fault_domain: default'));
+    const child = daemon.launch(['start', '--config', next, '--switch-config', '--clear-failstop']);
+    const status = await until(() => daemon!.status().catch(() => undefined), { what: 'a daemon that runs' });
+    await daemon.untilAgent('other', isRunning, 'running');
+    await until(() => daemon!.output.includes('OpenStarry Orchestrator Daemon'), { what: 'the banner' });
+    expect([status.pid, child.exitCode]).toEqual([child.pid, null]);
+    expect(daemon.output).toContain('but vital is not started again: There is no agent vital');
+    expect(isWritten()).toBe(false);
   }, 90_000);
 });
