@@ -84,7 +84,8 @@ export function addStartCommands(program: Command): void {
         throw new CodedError('INVALID_REQUEST', message);
       }
       const before = await daemon.json<DaemonView>('GET', '/status');
-      const origin = originOf(pid, before);
+      const { ONCE } = await import('../daemon/background.ts');
+      const origin = originOf(pid, before, ONCE);
       if (origin.env?.['SYSTEMD_EXEC_PID'] === String(pid)) {
         const message = `The daemon (pid ${pid}) is run by systemd, which would take it for stopped: use \`systemctl restart openstarry-daemon\`, with --user for a user's service; its agents run on`;
         throw new CodedError('INVALID_REQUEST', message);
@@ -103,7 +104,7 @@ interface Origin {
 }
 
 /** Starts it with the command line, environment and directory of before: who restarts it may have others. */
-function originOf(pid: number, { config_file }: DaemonView): Origin {
+function originOf(pid: number, { config_file }: DaemonView, once: ReadonlySet<string>): Origin {
   const fallback = { args: config_file === null ? [] : ['--config', config_file] };
   try {
     const split = (name: string): string[] => readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0').slice(0, -1);
@@ -112,7 +113,6 @@ function originOf(pid: number, { config_file }: DaemonView): Origin {
     const env = Object.fromEntries(
       split('environ').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     );
-    const once = new Set(['-d', '--detach', '--clear-failstop', '--switch-config']);
     return { args: args.filter((arg) => !once.has(arg)), env, cwd: readlinkSync(`/proc/${pid}/cwd`) };
   } catch {
     return fallback; // no /proc, as on macOS

@@ -17,6 +17,9 @@ const LOG = { max_bytes: 16 * 1024 * 1024, keep: 3 };
 const STOP = { signal: 'SIGTERM', grace_ms: 24 * 3600_000 };
 const POLL_MS = 50;
 
+/** What somebody has said for one start: a later one, after a fail-stop for instance, must not take it for said again. */
+export const ONCE: ReadonlySet<string> = new Set(['-d', '--detach', '--clear-failstop', '--switch-config']);
+
 export interface BackgroundOptions {
   /** Of the command line, without the name of the program: `start --config …`. */
   args: string[];
@@ -73,7 +76,8 @@ export async function startInBackground(options: BackgroundOptions): Promise<Bac
 /** Has the custodian start this daemon again when it crashes while it runs; nothing happens to one that is not its child. */
 export async function tellKeeper(custody: CustodyCalls, phase: DaemonPhase): Promise<void> {
   if (process.env[MARKER]?.startsWith(`${AGENT}/`) !== true || (phase !== 'run' && phase !== 'shutdown')) return;
-  const spawn = phase === 'run' ? keptSpawn(process.argv, process.env, process.cwd()) : null;
+  const again = process.argv.filter((arg) => !ONCE.has(arg));
+  const spawn = phase === 'run' ? keptSpawn(again, process.env, process.cwd()) : null;
   await custody.call('keep', { spawn }).catch(() => undefined); // one of an earlier version keeps none
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -48,7 +48,7 @@ describe('start -d', () => {
     process.kill(first, 'SIGKILL');
     const second = await nextPid(daemon, first);
     const restarted = await cli(daemon, 'restart', '--json');
-    expect(restarted.code).toBe(0);
+    expect([restarted.code, restarted.output]).toEqual([0, expect.any(String)]);
     const third = (JSON.parse(restarted.output) as { pid: number }).pid;
     expect(new Set([first, second, third]).size).toBe(3);
     expect(isAlive(second)).toBe(false);
@@ -88,6 +88,24 @@ describe('start -d', () => {
     expect([isAlive(second), isAlive(agentPid!)]).toEqual([false, true]);
     const { entries } = await daemon.custody();
     expect(entries.find(({ agent }) => agent === '_daemon')?.live).toBeUndefined();
+  });
+
+  it('does not clear a later fail-stop because this one start has cleared one', async () => {
+    daemon = await TestDaemon.make({ agents: { a: SLEEPER } });
+    expect((await cli(daemon, 'start', '-d', '--config', configOf(daemon), '--clear-failstop')).code).toBe(0);
+    const first = await pidOf(daemon);
+    const decided = { agent_id: 'a', reason: 'gave up', decided_at_ms: 1, at: '2026-01-31T09:00:00.000Z' };
+    await writeFile(path.join(daemon.stateDir, 'failstop.json'), JSON.stringify(decided));
+    process.kill(first, 'SIGKILL');
+    const end = await until(
+      async () => {
+        const { entries } = await daemon!.custody();
+        const own = entries.find(({ agent }) => agent === '_daemon');
+        return own?.live === undefined && own?.custody.last_exit?.generation === 2 ? own.custody.last_exit : undefined;
+      },
+      { deadlineMs: 20_000, what: 'the end of the next daemon' },
+    );
+    expect(end.code).toBe(78);
   });
 
   it('tells why it could not start, and is not tried again', async () => {
