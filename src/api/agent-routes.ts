@@ -3,6 +3,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { CodedError } from '../contract/errors.ts';
 import { strict } from '../schema/problem.ts';
+import { publicState } from '../schema/views.ts';
 import type { CommandResult } from '../service/commands.ts';
 import type { CommandLimit } from './command-limit.ts';
 import { cursor, cursorOf, numberCursor } from './cursor.ts';
@@ -15,7 +16,7 @@ const stopQuery = strict({ wait, ...grace });
 const deleteQuery = strict({ wait, ...grace, purge: flag });
 const startQuery = strict({ wait });
 const listQuery = strict({
-  state: z.string().max(32).optional(),
+  state: publicState.optional(),
   template_id: z.string().max(200).optional(),
   label: z
     .union([z.string(), z.array(z.string())], { error: 'name=value or name' })

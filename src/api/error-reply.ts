@@ -36,9 +36,7 @@ export function notFoundHandler(methodsOf: (path: string) => string[]) {
 
 export function errorBody(error: CodedError, requestId: string): ErrorBody {
   const { code, message, remedy, details } = error;
-  return {
-    error: { code, message, remedy, ...(Object.keys(details).length > 0 ? { details } : {}), request_id: requestId },
-  };
+  return { error: { code, message, remedy, details, request_id: requestId } };
 }
 
 function codedError(error: unknown, request: FastifyRequest): CodedError {

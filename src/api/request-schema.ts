@@ -22,13 +22,15 @@ export const validatorOf: FastifySchemaCompiler<z.ZodType> =
     const checked = check(schema, value);
     if (checked.kind === 'ok') return { value: checked.value };
     const { field, message } = checked.problem;
-    return { error: new CodedError('INVALID_REQUEST', `${PLACES[httpPart] ?? ''}${message}`, { field }) };
+    const place = PLACES[httpPart] ?? '';
+    const says = place === '' ? message : message.replace(/^The value /, 'the value ');
+    return { error: new CodedError('INVALID_REQUEST', `${place}${says}`, { field }) };
   };
 
 export const agentPath = strict({ agent_id: agentId });
 export const noQuery = strict({});
 /** Commands take their options from the query, so a body would be a misunderstanding; an empty object is none. */
-export const noBody = strict({}).nullish();
+export const noBody = strict({}, 'options of a command stand in the query, such as ?grace=5s').nullish();
 
 /** `?purge`, `?purge=true`, `?purge=false`. */
 export const flag = z

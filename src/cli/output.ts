@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { AgentView, PublicState } from '../contract/agent-view.ts';
-import { ERRORS, type CodedError } from '../contract/errors.ts';
+import { ERRORS, type CodedError, type ErrorBody } from '../contract/errors.ts';
 import { describePercent } from '../domain/limits.ts';
 import { describeBytes } from '../domain/size.ts';
 import { describeMs } from '../domain/restart-policy.ts';
@@ -26,13 +26,15 @@ export function print(json: boolean, answer: unknown, human: () => string): void
 }
 
 export function printError(error: CodedError, json: boolean): void {
-  const { code, message, details } = error;
+  const { code, message } = error;
   const { remedy } = ERRORS[code];
+  const { request_id: id, ...details } = error.details;
   if (json) {
-    process.stderr.write(`${JSON.stringify({ error: { code, message, remedy, details } })}\n`);
+    const traced = typeof id === 'string' ? { request_id: id } : {};
+    const body: ErrorBody = { error: { code, message, remedy, details, ...traced } };
+    process.stderr.write(`${JSON.stringify(body)}\n`);
     return;
   }
-  const id = details['request_id'];
   const trace = code === 'INTERNAL' && typeof id === 'string' ? `\n  ${errorColors.dim(`request_id ${id}`)}` : '';
   process.stderr.write(`${errorColors.red(code)} ${message}\n  ${remedy}${trace}\n`);
 }

@@ -9,22 +9,34 @@ const WRONG_USE = 2;
 /** Runs one command line. @returns the exit code */
 export async function run(argv: string[]): Promise<number> {
   const program = createProgram();
-  overrideExit(program);
+  const json = argv.slice(0, [...argv, '--'].indexOf('--')).includes('--json');
+  overrideExit(program, json);
   try {
     if (argv[0] === 'complete') await prepareCompletion();
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? 0); // the daemon has its own, such as 78
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      if (json) printError(wrongUse(error), true);
+      return WRONG_USE;
+    }
     const coded = asCoded(error);
-    printError(coded, argv.includes('--json'));
+    printError(coded, json);
     return ERRORS[coded.code].exit;
   }
 }
 
-function overrideExit(command: Command): void {
+function overrideExit(command: Command, json: boolean): void {
   command.exitOverride().showHelpAfterError('(add --help for usage)');
-  command.commands.forEach(overrideExit);
+  // Under --json standard error carries JSON alone; what is wrong is told there.
+  if (json) command.configureOutput({ writeErr: () => undefined });
+  for (const sub of command.commands) overrideExit(sub, json);
+}
+
+function wrongUse({ code, message }: CommanderError): CodedError {
+  const says = code === 'commander.help' ? 'A command is missing; --help lists them' : message.replace(/^error: /, '');
+  return new CodedError('INVALID_REQUEST', `${says.slice(0, 1).toUpperCase()}${says.slice(1)}`);
 }
 
 function asCoded(error: unknown): CodedError {

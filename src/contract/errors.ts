@@ -192,7 +192,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 
 /** The JSON of every refused request. */
 export interface ErrorBody {
-  error: { code: ErrorCode; message: string; remedy: string; details?: Record<string, unknown>; request_id?: string };
+  error: { code: ErrorCode; message: string; remedy: string; details: Record<string, unknown>; request_id?: string };
 }
 
 /** An error with a code from the table. Match it by `code`, never by class or message. */

@@ -23,11 +23,13 @@ export function check<T>(schema: z.ZodType<T>, value: unknown): Checked<T> {
     : { kind: 'problem', problem: problemOf(result.error, value) };
 }
 
-/** An object that has these fields and no others. */
-export function strict<Shape extends z.ZodRawShape>(shape: Shape) {
+/** An object that has these fields and no others. @param instead where to put what is none of them */
+export function strict<Shape extends z.ZodRawShape>(shape: Shape, instead?: string) {
   return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys' ? unknownField(issue.keys[0] as string, Object.keys(shape)) : 'a mapping',
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return 'a mapping';
+      return instead === undefined ? unknownField(issue.keys[0] as string, Object.keys(shape)) : `; ${instead}`;
+    },
   });
 }
 
@@ -55,6 +57,7 @@ function problemOf(error: z.ZodError, value: unknown): Problem {
 }
 
 function unknownField(name: string, known: string[]): string {
+  if (known.length === 0) return '; none is taken here';
   const near = nearest(name, known);
   return `${near === undefined ? '' : `; did you mean "${near}"?`}; known: ${known.join(', ')}`;
 }

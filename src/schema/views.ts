@@ -179,7 +179,7 @@ export const errorBody = z
       code: errorCode,
       message: z.string().meta({ description: 'Names the thing, the value seen, the limit and the way out' }),
       remedy: z.string(),
-      details: z.record(z.string(), z.unknown()).exactOptional(),
+      details: z.record(z.string(), z.unknown()).meta({ description: 'For programs; empty if there is nothing to add' }),
       request_id: z.string().exactOptional(),
     }),
   })

@@ -74,7 +74,7 @@ function refusal(error: unknown, requestId: string): ErrorBody['error'] {
       ? error
       : new CodedError('INTERNAL', 'Something went wrong that should not have', {}, error);
   const { code, message, remedy, details } = coded;
-  return { code, message, remedy, ...(Object.keys(details).length > 0 ? { details } : {}), request_id: requestId };
+  return { code, message, remedy, details, request_id: requestId };
 }
 
 class Slots {

@@ -66,6 +66,7 @@ describe('POST /agents', () => {
         code,
         message: `${code} it is`,
         remedy: ERRORS[code].remedy,
+        details: {},
         request_id: response.headers['x-request-id'],
       });
       expect(response.headers['retry-after']).toBe(code === 'TEMPORAL_UNAVAILABLE' ? '2' : undefined);
@@ -236,11 +237,24 @@ describe('who may call', () => {
 });
 
 describe('bad input is a 4xx that names what is wrong', () => {
+  test('every refusal has the same five fields, also with nothing for programs to read', async () => {
+    const { error } = (await send('GET', '/nowhere')).json();
+    expect(Object.keys(error)).toEqual(['code', 'message', 'remedy', 'details', 'request_id']);
+    expect(error.details).toEqual({});
+  });
+  test('options of a command in its body are refused with where they belong', async () => {
+    const { error } = (await send('POST', '/agents/a/stop', { payload: { grace: '1s' } })).json();
+    expect(error.message).toBe(
+      'In the body, grace is not a known field; options of a command stand in the query, such as ?grace=5s',
+    );
+    expect((await send('POST', '/agents/a/signal')).json().error.message).toMatch(/^In the body, the value is null;/);
+  });
   const post = (payload: string | Buffer, type = 'application/json') =>
     send('POST', '/agents', { payload, headers: { 'content-type': type } });
 
   test.for<[string, string, string]>([
     ['/agents/a?x=1', 'INVALID_REQUEST', 'x'],
+    ['/agents?state=runing', 'INVALID_REQUEST', 'state'],
     ['/agents/a/logs?tail=-1', 'INVALID_REQUEST', 'tail'],
     ['/agents/a/logs?tail=1e9', 'INVALID_REQUEST', 'tail'],
     ['/agents/a/logs?tail=1&tail=2', 'INVALID_REQUEST', 'tail'],

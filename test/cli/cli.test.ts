@@ -251,6 +251,33 @@ describe('agents', () => {
       { code: 'SPAWN_FAILED', message: 'SPAWN_FAILED it is' },
     ]);
   });
+  test.for<[string[], string]>([
+    [['nonsense'], "Unknown command 'nonsense'"],
+    [['agents'], 'A command is missing; --help lists them'],
+    [['agents', 'show'], "Missing required argument 'agent_id'"],
+    [['agents', 'ls', '--zzz'], "Unknown option '--zzz'"],
+  ])('--json %s is refused in JSON alone', async ([args, message]) => {
+    const { code, out, err } = await cli(['--json', ...args]);
+    expect([code, out, JSON.parse(err).error]).toMatchObject([2, '', { code: 'INVALID_REQUEST', message }]);
+  });
+  test('--json after -- belongs to the command of the agent', async () => {
+    const { code, err } = await cli(['agents', 'nonsense', '--', '--json']);
+    expect([code, err]).toEqual([2, expect.stringMatching(/^error: unknown command/)]);
+  });
+  test('--json tells a refusal in the shape of the API, its request id included', async () => {
+    const error = { code: 'AGENT_NOT_FOUND', message: 'm', remedy: 'r', details: { agent_id: 'w' }, request_id: 'R-1' };
+    const server = createServer((_request, response) => {
+      response.writeHead(404, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const { err } = await cli(['--json', '--url', `http://127.0.0.1:${port}`, 'agents', 'show', 'w']);
+    server.close();
+    expect(JSON.parse(err).error).toMatchObject({ ...error, remedy: expect.any(String) });
+    expect(Object.keys(JSON.parse(err).error)).toEqual(Object.keys(error));
+  });
   test.for(['start', 'stop', 'restart'])('%s prints where it has come to', async (verb) => {
     expect(await cli(['agents', verb, 'a'])).toMatchObject({
       code: 0,
