@@ -1,21 +1,22 @@
 /** `start -d`: the daemon as a child of the custodian, which starts it again when it crashes. */
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { DaemonFile, DaemonPhase } from '../contract/daemon-view.ts';
 import { CodedError, isErrorCode } from '../contract/errors.ts';
+import { isAlive as isRunning } from '../cli/process-mark.ts';
 import { MARKER, type CustodyEntry, type KeptSpawn } from '../custodian/protocol.ts';
 import type { ExitRecord } from '../domain/custody.ts';
-import { connectCustodian, connectOrStart, CustodianError } from '../host/custodian-client.ts';
+import { connectCustodian, CustodianError, type CustodianClient } from '../host/custodian-client.ts';
+import { holdCustodian } from './hold-custodian.ts';
 import { StateDir } from './state-dir.ts';
 import type { CustodyCalls } from './temporal-custody.ts';
 
 const AGENT = '_daemon';
-const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
 const LOG = { max_bytes: 16 * 1024 * 1024, keep: 3 };
 /** The daemon stops its agents first, each of which may take its own grace: nothing cuts that short but a second signal. */
 const STOP = { signal: 'SIGTERM', grace_ms: 24 * 3600_000 };
 const POLL_MS = 50;
+const SETTLE_MS = 10_000;
 
 /** What somebody has said for one start: a later one, after a fail-stop for instance, must not take it for said again. */
 export const ONCE: ReadonlySet<string> = new Set(['-d', '--detach', '--clear-failstop', '--switch-config']);
@@ -47,11 +48,11 @@ export interface BackgroundDaemon {
 export async function startInBackground(options: BackgroundOptions): Promise<BackgroundDaemon> {
   const { args, entry, version, env = process.env, cwd = process.cwd(), onLine = () => undefined } = options;
   const stateDir = new StateDir(env);
-  const client = await connectOrStart(stateDir.path, CUSTODIAN_ENTRY, { role: 'daemon', version }).catch(refused);
+  const client = await holdCustodian(stateDir.path, version).catch(refused);
   let spawned: { pid: number; log_path: string };
   let generation: number;
   try {
-    const own = (await client.request('list', {})).entries.find(({ agent }) => agent === AGENT);
+    const own = await settledEntry(client);
     if (own?.live !== undefined) throw new CodedError('DAEMON_RUNNING', `A daemon is starting (pid ${own.live.pid})`);
     generation = (own?.custody.fence ?? 0) + 1;
     const command = [process.execPath, entry, ...args];
@@ -97,6 +98,14 @@ function daemonFile(stateDir: StateDir): DaemonFile | undefined {
     return JSON.parse(readFileSync(stateDir.file('daemon.json'), 'utf8')) as DaemonFile;
   } catch {
     return undefined; // not there yet
+  }
+}
+
+/** Its last end may be over before the custodian has dealt with it. */
+async function settledEntry(client: CustodianClient): Promise<CustodyEntry | undefined> {
+  for (const until = performance.now() + SETTLE_MS; ; await delay(POLL_MS)) {
+    const own = (await client.request('list', {})).entries.find(({ agent }) => agent === AGENT);
+    if (own?.live === undefined || isRunning(own.live.pid) || performance.now() > until) return own;
   }
 }
 

@@ -1,14 +1,13 @@
 /** The composition root: puts the parts together in the order in which they need each other, and takes them apart again. */
 import { Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
-import { fileURLToPath } from 'node:url';
 import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
 import type { FailStopRequest } from '../contract/activities.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { CustodyLink } from '../host/custody-link.ts';
-import { connectOrStart } from '../host/custodian-client.ts';
+import { holdCustodian } from './hold-custodian.ts';
 import { failpoint } from '../host/failpoint.ts';
 import type { LogSource } from '../ports/log-source.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
@@ -31,7 +30,6 @@ import { openMessageStores, type MessageStores } from './message-stores.ts';
 import { takeDown, undoStart, type Standing } from './take-down.ts';
 import { openTemporal, type OpenTemporal } from './temporal.ts';
 
-const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));
 /** A channel that has failed for long is tried again at most so much later; by default it is two minutes. */
 const CHANNEL = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 };
 /** For one call to Temporal while the configuration is applied. */
@@ -283,7 +281,7 @@ export class Daemon {
 
   private async connectCustodian() {
     const { stateDir, version } = this.options;
-    const client = await connectOrStart(stateDir.path, CUSTODIAN_ENTRY, { role: 'daemon', version });
+    const client = await holdCustodian(stateDir.path, version);
     this.tree = client.hello.tree;
     return client;
   }
