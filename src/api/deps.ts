@@ -4,6 +4,7 @@ import type { DaemonFacts } from '../contract/daemon-view.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import type { AgentCaller } from '../service/caller.ts';
+import type { IncarnationEnds } from '../service/incarnation-ends.ts';
 import type { Incidents } from '../service/incidents/incidents.ts';
 import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
@@ -35,6 +36,8 @@ export interface ApiDeps {
     | 'history'
   >;
   auth: Auth;
+  /** Of the processes whose tokens are used. */
+  ends: Pick<IncarnationEnds, 'follow'>;
   daemon: DaemonControl;
   fleet: FleetHealth;
   temporal: TemporalLink;

@@ -19,8 +19,8 @@ const eventQuery = strict({
 });
 
 /** What happens to the agents, as Server-Sent Events. */
-export function eventRoute({ orchestrator, streamTimes }: ApiDeps): FastifyPluginCallbackZod {
-  const streams = new EventStreams('the events', streamTimes);
+export function eventRoute({ orchestrator, ends, streamTimes }: ApiDeps): FastifyPluginCallbackZod {
+  const streams = new EventStreams('the events', ends, streamTimes);
   return (app, _options, done) => {
     app.get('/events', { schema: { querystring: eventQuery } }, (request, reply) => {
       const after = lastEventId(request) ?? request.query.after;

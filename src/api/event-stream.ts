@@ -2,6 +2,8 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CodedError } from '../contract/errors.ts';
+import type { ApiDeps } from './deps.ts';
+import { endWithCaller } from './request-context.ts';
 
 /** Each holds a connection and reads a database at each change. */
 const MAX_STREAMS = 100;
@@ -20,16 +22,18 @@ export const STREAM_TIMES: StreamTimes = { heartbeatMs: 15_000, slowMs: 30_000 }
 export class EventStreams {
   readonly #times: StreamTimes;
   readonly #what: string;
+  readonly #ends: ApiDeps['ends'];
   #open = 0;
 
   /** @param what is followed, for whoever is refused */
-  constructor(what: string, times: StreamTimes = STREAM_TIMES) {
+  constructor(what: string, ends: ApiDeps['ends'], times: StreamTimes = STREAM_TIMES) {
     this.#what = what;
+    this.#ends = ends;
     this.#times = times;
   }
 
   /**
-   * Answers with what comes, until the client hangs up.
+   * Answers with what comes, until the client hangs up, or the process ends whose token it shows.
    * @param open begins to follow, once it is clear that there is room
    * @throws CodedError RATE_LIMITED
    */
@@ -42,6 +46,7 @@ export class EventStreams {
       const message = `${this.#open} clients follow ${this.#what}; the limit is ${MAX_STREAMS}`;
       throw new CodedError('RATE_LIMITED', message, { limit: MAX_STREAMS });
     }
+    endWithCaller(reply.request, reply, this.#ends);
     const events = await open();
     this.#open += 1;
     reply.raw.once('close', () => (this.#open -= 1));

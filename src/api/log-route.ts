@@ -4,7 +4,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { strict } from '../schema/problem.ts';
 import type { ApiDeps } from './deps.ts';
 import { agentPath, flag, since, whole } from './request-schema.ts';
-import { callOf } from './request-context.ts';
+import { callOf, endWithCaller } from './request-context.ts';
 
 const logQuery = strict({
   tail: whole(0, 10_000).default(100).meta({ default: '100' }),
@@ -13,7 +13,7 @@ const logQuery = strict({
 });
 
 /** The output of an agent: plain text, or one JSON object a line for whoever accepts `application/x-ndjson`. */
-export function logRoute({ orchestrator }: ApiDeps): FastifyPluginCallbackZod {
+export function logRoute({ orchestrator, ends }: ApiDeps): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     const schema = { params: agentPath, querystring: logQuery };
     app.get('/agents/:agent_id/logs', { schema }, async (request, reply) => {
@@ -26,6 +26,7 @@ export function logRoute({ orchestrator }: ApiDeps): FastifyPluginCallbackZod {
         const lines = await orchestrator.logs(callOf(request), agent_id, options);
         return reply.send(lines.map(form.write).join(''));
       }
+      endWithCaller(request, reply, ends);
       const lines = await orchestrator.followLogs(callOf(request), agent_id, options);
       return reply.send(Readable.from(written(lines, form.write, reply), { objectMode: false }));
     });

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { CodedError } from '../contract/errors.ts';
+import type { ApiDeps } from './deps.ts';
 import { describeCaller, type Call, type Caller } from '../service/caller.ts';
 
 declare module 'fastify' {
@@ -37,6 +38,13 @@ export function callOf(request: FastifyRequest): Call {
     ...(once === null ? {} : { once: { id: once.id, again: once.again } }),
   };
   return request.gone === null ? call : { ...call, signal: request.gone.signal };
+}
+
+/** What goes on and on ends with the process on whose behalf it was asked for. Call it before the caller is admitted. */
+export function endWithCaller({ caller, gone }: FastifyRequest, reply: FastifyReply, ends: ApiDeps['ends']): void {
+  if (caller === null) return;
+  const forget = ends.follow(caller, () => gone?.abort());
+  reply.raw.once('close', forget);
 }
 
 /** One line a request, with what is needed to follow it. Headers are not logged, so no token is. */

@@ -36,8 +36,8 @@ const eventsQuery = strict({
 });
 
 /** What is said to whoever listens. */
-export function topicRoutes({ messaging: { topics }, streamTimes }: ApiDeps): FastifyPluginCallbackZod {
-  const streams = new EventStreams('topics', streamTimes);
+export function topicRoutes({ messaging: { topics }, ends, streamTimes }: ApiDeps): FastifyPluginCallbackZod {
+  const streams = new EventStreams('topics', ends, streamTimes);
   return (app, _options, done) => {
     const publishing = {
       logLevel: 'warn',

@@ -15,6 +15,7 @@ import type { AnswerStore } from '../ports/answer-store.ts';
 import type { DeliveryNotes } from '../ports/delivery-notes.ts';
 import type { Records } from '../ports/records.ts';
 import type { Roster } from '../ports/roster.ts';
+import { IncarnationEnds } from '../service/incarnation-ends.ts';
 import { Orchestrator } from '../service/orchestrator.ts';
 import { type Keys } from '../trust/keys.ts';
 import { createWorkers } from '../worker/workers.ts';
@@ -70,6 +71,7 @@ export async function assemble(base: Base): Promise<Parts> {
   const { definitions, designLayer: templates } = configuration;
   const doorbell = new Doorbell(client, base.ending, () => reconciler.handOverOrders());
   const snapshots = new Snapshots({ state: stores.state, folder: stateDir.file('snapshots') });
+  const ends = new IncarnationEnds();
   const host = new Host({
     custody: base.custody,
     doorbell,
@@ -77,6 +79,7 @@ export async function assemble(base: Base): Promise<Parts> {
     logs,
     ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env, snapshots }, definitions, fleet),
     onEnd: (agentId, generation) => {
+      ends.tell(agentId, generation);
       const freed = [messaging.mailboxes.release(agentId, generation), snapshots.remove(agentId, generation)];
       Promise.all(freed).catch((error: unknown) => trouble(`Cannot free what ${agentId}/${generation} held`, error));
     },
@@ -179,6 +182,7 @@ export async function assemble(base: Base): Promise<Parts> {
     runs: finite.runs,
     incidents: incidents.incidents,
     keys,
+    ends,
     fleet,
     temporal: watch,
     log,

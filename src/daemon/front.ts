@@ -10,6 +10,7 @@ import type { PortName } from '../contract/daemon-view.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { AnswerStore } from '../ports/answer-store.ts';
 import { parseAgentRequest } from '../schema/agent-input.ts';
+import type { IncarnationEnds } from '../service/incarnation-ends.ts';
 import type { Incidents } from '../service/incidents/incidents.ts';
 import type { Messaging } from '../service/messaging/messaging.ts';
 import type { Orchestrator } from '../service/orchestrator.ts';
@@ -27,6 +28,7 @@ export interface FrontOptions {
   runs: Runs;
   incidents: Incidents;
   keys: Keys;
+  ends: IncarnationEnds;
   fleet: Fleet;
   temporal: TemporalLink;
   log: Logger;
@@ -41,7 +43,7 @@ export class Front {
   private readonly listening: Listening[] = [];
 
   constructor(options: FrontOptions) {
-    const { orchestrator, messaging, schedules, runs, incidents, keys, fleet } = options;
+    const { orchestrator, messaging, schedules, runs, incidents, keys, ends, fleet } = options;
     const { temporal, log, daemon, answers, templates } = options;
     const metrics = createMetrics(fleet);
     measureMessages(metrics.registry, messaging.counts);
@@ -58,6 +60,7 @@ export class Front {
         runs,
         incidents,
         auth,
+        ends,
         daemon,
         fleet,
         temporal,

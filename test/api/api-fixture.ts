@@ -15,6 +15,7 @@ import { CodedError } from '../../src/contract/errors.ts';
 import { parseAgentRequest } from '../../src/schema/agent-input.ts';
 import type { Call } from '../../src/service/caller.ts';
 import type { FleetEvent } from '../../src/service/fleet-events.ts';
+import { IncarnationEnds } from '../../src/service/incarnation-ends.ts';
 import { viewOf } from '../../src/service/view.ts';
 import { rowOf } from '../service/rows.ts';
 import { memoryAnswers } from './memory-answers.ts';
@@ -26,6 +27,7 @@ export const AGENT_TOKEN = 'osa_agent-token';
 export interface ApiFixture {
   deps: ApiDeps;
   app: ReturnType<typeof buildApi>;
+  ends: IncarnationEnds;
   asked: { method: string; call: Call; args: unknown[] }[];
   /** The log, line by line. */
   lines: Record<string, unknown>[];
@@ -47,6 +49,7 @@ export function agentView(agent_id: string, more: Partial<AgentView> = {}): Agen
 
 export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
   const asked: ApiFixture['asked'] = [];
+  const ends = new IncarnationEnds();
   const lines: ApiFixture['lines'] = [];
   const state: ApiFixture['state'] = {
     criticalDown: [],
@@ -99,6 +102,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
       followLogs: answering('followLogs', () => followed(['one'])),
       history: answering('history', (_id: string, page: { limit: number }) => entries(page.limit)),
     },
+    ends,
     auth: {
       adminToken: TOKEN,
       tokenFile: '/home/x/.openstarry/orchestrator/token',
@@ -161,7 +165,7 @@ export function apiFixture(more: Partial<ApiDeps> = {}): ApiFixture {
     log: logInto(lines),
     ...more,
   };
-  return { deps, app: buildApi(deps), asked, lines, state };
+  return { deps, app: buildApi(deps), ends, asked, lines, state };
 }
 
 async function* happened(): AsyncGenerator<FleetEvent> {

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listen, type Listening } from '../../src/api/listen.ts';
 import type { FleetEvent } from '../../src/service/fleet-events.ts';
-import { agentView, apiFixture, TOKEN, type ApiFixture } from './api-fixture.ts';
+import { AGENT_TOKEN, agentView, apiFixture, TOKEN, type ApiFixture } from './api-fixture.ts';
 import { send } from './client.ts';
 import { until } from '../support/wait.ts';
 
@@ -44,10 +44,12 @@ function happening(...events: FleetEvent[]): { signal: () => AbortSignal | undef
   return { signal: () => signal };
 }
 
-async function follow(headers: Record<string, string> = {}, query = '') {
+const AS_MASTER = { authorization: `Bearer ${AGENT_TOKEN}` };
+
+async function follow(headers: Record<string, string> = {}, path = '/events') {
   server ??= await listen(api.app, { port: 0, name: 'api' });
   const ending = new AbortController();
-  const response = await fetch(`http://127.0.0.1:${server.port}/events${query}`, {
+  const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
     headers: { authorization: `Bearer ${TOKEN}`, ...headers },
     signal: ending.signal,
   });
@@ -99,6 +101,25 @@ describe('GET /events', () => {
     await other.reading;
     expect(second.signal()?.aborted).toBe(true);
   });
+
+  test.each(['/events', '/agents/a/logs?follow=true'])(
+    'of an agent ends with the process whose token it shows: %s',
+    async (path) => {
+      const own = happening();
+      const agents = await follow(AS_MASTER, path);
+      await until(() => own.signal(), { what: 'the request' });
+      const others = happening();
+      const admins = await follow({}, path);
+      await until(() => others.signal(), { what: 'the request of the admin' });
+      api.ends.tell('master', 2);
+      api.ends.tell('a', 3);
+      expect(own.signal()?.aborted).toBe(false);
+      api.ends.tell('master', 3);
+      await agents.reading;
+      expect([own.signal()?.aborted, others.signal()?.aborted]).toEqual([true, false]);
+      admins.hangUp();
+    },
+  );
 
   test('resumes after Last-Event-ID, or ?after, for the agents that are asked for', async () => {
     const asked = async (query: string, headers: Record<string, string> = {}): Promise<unknown> => {

@@ -257,6 +257,16 @@ describe('topics over HTTP', () => {
     expect((await post('/topics/news', {})).statusCode).toBe(400);
   });
 
+  test('as a stream end with the process whose token it shows', async () => {
+    server = await listen(api.app, { port: 0, name: 'api' });
+    const response = await fetch(`http://127.0.0.1:${server.port}/topics/stream.%3E/events`, {
+      headers: { ...asMaster, accept: 'text/event-stream' },
+    });
+    const text = response.text();
+    api.ends.tell('master', 3);
+    expect(await text).toContain(': follows');
+  });
+
   test('are followed as a stream, from where one was', async () => {
     server = await listen(api.app, { port: 0, name: 'api' });
     const follow = async (headers: Record<string, string>, enough: RegExp) => {

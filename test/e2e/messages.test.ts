@@ -256,6 +256,24 @@ describe('the daemon', () => {
     }
   });
 
+  it('ends the streams of a process with it', async () => {
+    const file = path.join(daemon.dir, 'token');
+    const script = `printf %s "$OPENSTARRY_TOKEN" > '${file}.new' && mv '${file}.new' '${file}'; exec sleep 36207`;
+    await daemon.call('POST', '/agents', { agent_id: 'follower', command: ['sh', '-c', script], restart: 'never' });
+    await until(() => existsSync(file), { what: 'the token' });
+    const headers = { authorization: `Bearer ${readFileSync(file, 'utf8')}`, accept: 'text/event-stream' };
+    const { ports } = await daemon.status();
+    const open = (place: string) => fetch(`http://127.0.0.1:${ports['api']}${place}`, { headers });
+    const places = ['/events', '/topics/%3E/events', '/agents/follower/logs?follow=true'];
+    const streams = await Promise.all(places.map(open));
+    expect(streams.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const texts = Promise.all(streams.map((stream) => stream.text()));
+    await daemon.call('POST', '/agents/follower/stop');
+    await texts;
+    expect((await open('/events')).status).toBe(409);
+    await daemon.call('DELETE', '/agents/follower');
+  });
+
   it('stops its agents before it closes what they talk through', async () => {
     const before = notes().length;
     for (const id of ['reader', 'w1', 'w2', 'w3']) {
