@@ -189,13 +189,15 @@ describe('answers hold to the document', () => {
     ...['/agents/:agent_id', '/queues/:queue'].flatMap((place): typeof asked => {
       const url = place.replace(':agent_id', 'a').replace(':queue', 'q');
       const message = { type: 'TEXT', payload: 'hello' };
+      // Where the held message is: elsewhere it is not found.
+      const holding = url.replace('/queues/q', '/queues/@a');
       return [
         [`POST ${place}/messages`, `${url}/messages`, { messages: [message, message] }],
         [`GET ${place}/messages`, `${url}/messages?max=1`],
         [`GET ${place}/messages/size`, `${url}/messages/size`],
-        [`POST ${place}/messages/:message_id/ack`, `${url}/messages/HELD/ack`, { lease: 'LEASE' }],
-        [`POST ${place}/messages/:message_id/nack`, `${url}/messages/HELD/nack`, { lease: 'LEASE', delay: '1h' }],
-        [`POST ${place}/messages/:message_id/extend`, `${url}/messages/HELD/extend`, { lease: 'LEASE', for: '5m' }],
+        [`POST ${place}/messages/:message_id/ack`, `${holding}/messages/HELD/ack`, { lease: 'LEASE' }],
+        [`POST ${place}/messages/:message_id/nack`, `${holding}/messages/HELD/nack`, { lease: 'LEASE', delay: '1h' }],
+        [`POST ${place}/messages/:message_id/extend`, `${holding}/messages/HELD/extend`, { lease: 'LEASE', for: '5m' }],
       ];
     }),
     ['GET /messages', '/messages?limit=2'],
