@@ -266,17 +266,15 @@ describe('answers hold to the document', () => {
   });
 
   /** A message that was handed out, for what can be done with one. */
-  async function held(queue: string): Promise<{ id: string; lease: string }> {
-    await messages.messaging.messages.send(ADMIN, queue, [text('held')]);
-    const [message] = await messages.messaging.messages.receiveFrom(ADMIN, queue, { max: 1, waitMs: 0 });
+  async function held(): Promise<{ id: string; lease: string }> {
+    await messages.messaging.messages.send(ADMIN, '@a', [text('held')]);
+    const [message] = await messages.messaging.messages.receive(ADMIN, 'a', { max: 1, waitMs: 0 });
     if (message === undefined) throw new Error('nothing was handed out');
     return message;
   }
 
   test.for(asked)('%s', async ([name, given, body]) => {
-    const { id, lease } = given.includes('HELD')
-      ? await held(given.startsWith('/agents/') ? '@a' : 'q')
-      : { id: '', lease: '' };
+    const { id, lease } = given.includes('HELD') ? await held() : { id: '', lease: '' };
     const url = given.replace('HELD', id);
     const json =
       body === undefined ? {} : { json: JSON.parse(JSON.stringify(body).replace('LEASE', lease)) as unknown };
