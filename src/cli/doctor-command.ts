@@ -16,7 +16,10 @@ export function addDoctorCommand(program: Command): void {
   const doctor = program
     .command('doctor')
     .description('look for what stands in the way of a daemon here; exits 6 if something does')
-    .option('--config <file>', 'configuration file; without it the one that a start would use')
+    .option(
+      '--config <file>',
+      'configuration file; without it that of the running daemon, or else the one that a start would use',
+    )
     .action(async ({ config }: { config?: string }, command: Command) => {
       const { examine } = await import('../daemon/doctor.ts');
       const view = await during('Looking around', () => examine({ file: config }));

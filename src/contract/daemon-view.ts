@@ -87,4 +87,6 @@ export interface DaemonFile {
   phase: DaemonPhase;
   /** Empty until it listens. */
   ports: Partial<Record<PortName, number>>;
+  /** What it was started with. Absent from an earlier version's. */
+  config_file?: string;
 }

@@ -331,8 +331,9 @@ export class Daemon {
 
   /** Only who holds the custodian may: else it would hide the daemon that does. */
   private writeDaemonFile(): void {
-    const { stateDir, version } = this.options;
-    stateDir.writeDaemonFile({ pid: process.pid, version, phase: this.phases.current, ports: this.ports });
+    const { stateDir, version, config } = this.options;
+    const { current: phase } = this.phases;
+    stateDir.writeDaemonFile({ pid: process.pid, version, phase, ports: this.ports, config_file: config.file });
   }
 
   private trouble(message: string, error: unknown): void {

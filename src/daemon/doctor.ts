@@ -29,8 +29,9 @@ const NO_DISK_BYTES = 100 * 1024 ** 2;
 export async function examine(options: DoctorOptions = {}): Promise<DoctorView> {
   const { cwd = process.cwd(), env = process.env } = options;
   const stateDir = stateDirectoryOf(env);
-  const { check: configCheck, config } = await checkConfigFile(options.file, cwd, env);
   const own = ownDaemon(stateDir);
+  // The one that a start would use says nothing of a daemon that runs with another.
+  const { check: configCheck, config } = await checkConfigFile(options.file ?? own?.config_file, cwd, env);
   const custodian = await connectCustodian(stateDir, {
     role: 'observer',
     version: 'doctor',

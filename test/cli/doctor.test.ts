@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DoctorView } from '../../src/contract/doctor-view.ts';
@@ -81,10 +81,22 @@ describe('doctor', () => {
     expect(out).toMatch(/^warn {2}trust +agents run as /m);
     expect(out).toMatch(/A daemon can run here; \d+ to know of\n$/);
   });
+
+  test('looks at the file of the daemon that runs, unless told another', async () => {
+    const other = path.join(cli.home, 'other.yaml');
+    await writeFile(other, `version: 1\n${PORTS}\n`);
+    const file = path.join(cli.home, 'orchestrator', 'daemon.json');
+    const before = await readFile(file, 'utf8');
+    await writeFile(file, JSON.stringify({ ...JSON.parse(before), config_file: other }));
+    const { view } = await examine('version: 1\nnonsense: 1\n');
+    expect(find(view, 'config')).toMatchObject({ status: 'ok', says: `${other}, 0 agents` });
+    const { out } = await cli.run(['doctor', '--json', '--config', cli.home]);
+    expect(find(JSON.parse(out) as DoctorView, 'config')).toMatchObject({ status: 'fail' });
+    await writeFile(file, before);
+  });
 });
 
 async function portOf(): Promise<number> {
-  const { readFile } = await import('node:fs/promises');
   const file = path.join(cli.home, 'orchestrator', 'daemon.json');
   return (JSON.parse(await readFile(file, 'utf8')) as { ports: { api: number } }).ports.api;
 }
