@@ -2,13 +2,12 @@ import { z } from 'zod';
 import type { AgentInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import { OVERLAPS, type AgentSchedule, type ScheduleInput } from '../contract/schedule-view.ts';
-import { parseDurationMs } from '../domain/duration.ts';
 import type { Json } from '../domain/messages/message.ts';
 import { parseCron } from '../domain/schedules/cron.ts';
 import { parseMoment } from '../domain/schedules/moment.ts';
 import { checkTimeZone } from '../domain/schedules/time-zone.ts';
 import { wholeSeconds, WHENS } from '../domain/schedules/when.ts';
-import { duration } from './duration-field.ts';
+import { duration, isDurationWithin } from './duration-field.ts';
 import { agentId, labels, task, templateId, variables } from './fields.ts';
 import { plainData } from './plain-data.ts';
 import { check, strict, textOf } from './problem.ts';
@@ -44,7 +43,10 @@ const fields = {
   mode: z.enum(['message', 'run']).exactOptional(),
   overlap: z.enum(OVERLAPS).exactOptional(),
   catch_up: duration
-    .refine((text) => parseDurationMs(text) >= MIN_CATCH_UP_MS, 'a duration of at least 10s, such as "1m"')
+    .refine(
+      (text) => isDurationWithin(text, MIN_CATCH_UP_MS, Number.POSITIVE_INFINITY),
+      'a duration of at least 10s, such as "1m"',
+    )
     .exactOptional(),
   task: task.exactOptional(),
   timeout: wholeDuration.exactOptional(),

@@ -35,6 +35,8 @@ describe('parseScheduleInput', () => {
     [{ after: '-5m' }, 'after', 'such as "90s" or "10m"'],
     [{ cron: '@daily', timezone: 'Seoul' }, 'timezone', 'did you mean "Asia/Seoul"?'],
     [{ cron: '@daily', catch_up: '5s' }, 'catch_up', 'a duration of at least 10s, such as "1m"'],
+    [{ cron: '@daily', catch_up: 'soon' }, 'catch_up', 'expected a duration'],
+    [{ cron: '@daily', catch_up: '99999d' }, 'catch_up', 'at most "3650d"'],
     [{ cron: '@daily', overlap: 'SKIP' }, 'overlap', 'one of "skip", "buffer_one"'],
     [{ cron: '@daily', mode: 'start' }, 'mode', 'one of "message", "run"'],
     [{ cron: '@daily', jitter: 'a bit' }, 'jitter', '"500ms"'],
