@@ -94,9 +94,10 @@ export class IncidentParts {
 
   /** Nobody can be reached: whoever looks at the terminal, or the log, is told instead. */
   #tellOfSilence(row: RecordRow): void {
+    if (row.kind !== 'incident') return; // of a run there is no such history
     const record = recordOf(row);
     const last = record?.history.at(-1);
-    if (row.kind !== 'incident' || last?.says !== NOBODY_TOLD) return;
+    if (last?.says !== NOBODY_TOLD) return;
     const news = `${row.id} ${last.at}`;
     if (this.#silence === news) return;
     this.#silence = news;

@@ -67,6 +67,10 @@ describe('POST /runs', () => {
     expect(await daemon.agent('one')).toMatchObject({ state: 'completed', desired: 'stopped' });
     expect((await daemon.call('GET', `/runs/${body.run_id}`)).body).toEqual(body);
     expect((await daemon.call('GET', `/sessions/${body.run_id}`)).body).toEqual(body);
+    // Incidents and runs share a table: whoever listens to the one must not trip over the other.
+    expect(await readFile(path.join(daemon.stateDir, 'daemon.log'), 'utf8')).not.toContain(
+      'A listener of the roster failed',
+    );
   });
 
   it('starts an agent that is at rest, each time with the task of the run', async () => {
