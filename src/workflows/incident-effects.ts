@@ -213,7 +213,8 @@ function activities(what: string, options: Partial<ActivityOptions> = {}): Incid
 function messageToAsker(state: IncidentState, what: Command<'tell-asker'>['what']): AskerRequest['message'] {
   const { incidentId, proposal, decision, execution, resolved, life } = state;
   const action = (proposal?.action ?? null) as Json;
-  const key = `${incidentId}/${life}/${what}`;
+  // One life may see several proposals, and one proposal may be withdrawn several times.
+  const key = `${incidentId}/${life}/${decision?.id ?? resolved?.atMs}/${what}`;
   if (what === 'executed') {
     const { state: outcome = 'failed', message = '' } = execution ?? {};
     return {

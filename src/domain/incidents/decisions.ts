@@ -86,7 +86,9 @@ export function expired(state: IncidentState, nowMs: number): IncidentStep {
   if (proposal.onExpiry !== 'keep') {
     const verdict = proposal.onExpiry === 'approve' ? 'approved' : 'rejected';
     const note = 'nobody had decided in time';
-    const decision: Decision = { verdict, by: 'expiry', via: 'expiry', atMs: nowMs, note, id: `expiry/${state.life}` };
+    // One life may see several proposals, one after the other.
+    const id = `expiry/${state.life}/${proposal.expiresAtMs}`;
+    const decision: Decision = { verdict, by: 'expiry', via: 'expiry', atMs: nowMs, note, id };
     return decided(over, decision, nowMs);
   }
   const kept = noted(over, 'its time has run out, and nobody has decided; it stays undecided', nowMs);

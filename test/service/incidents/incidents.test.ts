@@ -337,6 +337,30 @@ describe('an approval', () => {
     await expect(fixture.incidents.act(ADMIN, 'approve', id, {})).rejects.toMatchObject({ code: 'ALREADY_DECIDED' });
   });
 
+  it('under an id that had one before is told and carried out like the first, also while that is still to be told', async () => {
+    fixture.settings.quietHours = { startMinute: 0, endMinute: 1439, timezone: 'UTC' };
+    const mail = async () => (await fixture.mailOf('asker')).filter((m) => m.correlationId === id);
+    const generation = async () => (await fixture.lives.orchestrator.get(ADMIN, 'leaky')).generation;
+    const before = await generation();
+    for (const times of [1, 2]) {
+      await report(proposal('leaky', { expires: '1s', on_expiry: 'approve' }), agentCall('asker'));
+      const done = await fixture.untilIncident(
+        id,
+        ({ state, count }) => state === 'resolved' && count === times,
+        `approved ${times} times`,
+      );
+      expect(done.execution?.state).toBe('done');
+      expect(await generation()).toBe(before + times);
+      await until(async () => (await mail()).length === 2 * times, { what: `the asker's messages` });
+    }
+    expect((await mail()).map(({ type }) => type)).toEqual([
+      'APPROVAL_DECISION',
+      'CONTROL',
+      'APPROVAL_DECISION',
+      'CONTROL',
+    ]);
+  });
+
   it('expires as it says', async () => {
     await report(proposal('leaky', { expires: '1s', on_expiry: 'reject' }));
     const rejected = await fixture.untilIncident(id, ({ state }) => state === 'resolved', 'expired');
