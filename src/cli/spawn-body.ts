@@ -15,6 +15,7 @@ export interface SpawnOptions {
   task?: string;
   faultDomain?: string;
   restart?: string;
+  wakeOnMessage?: true;
   input?: string;
 }
 
@@ -28,7 +29,7 @@ export function spawnBody(
   options: SpawnOptions,
   here: string | undefined,
 ): Partial<AgentInput> {
-  const { template, task, faultDomain, restart } = options;
+  const { template, task, faultDomain, restart, wakeOnMessage } = options;
   const folder = options.cwd ?? (command.length === 0 ? undefined : here);
   const cwd = folder === undefined || here === undefined ? folder : path.resolve(here, folder);
   const body: Partial<AgentInput> = {
@@ -42,6 +43,7 @@ export function spawnBody(
     ...given('task', task),
     ...given('fault_domain', faultDomain),
     ...given('restart', restart),
+    ...given('wake_on_message', wakeOnMessage),
     ...(command.length === 0 ? {} : { command }),
   };
   if (body.agent_id === undefined)

@@ -28,6 +28,7 @@ export function addSpawnCommand(agents: Command): void {
     .option('--task <text>', 'what it is to do; alone: a run of an agent that is there')
     .option('--fault-domain <name>', 'its restart policy')
     .option('--restart <when>', 'always, on-failure or never')
+    .option('--wake-on-message', 'a message that comes while it is stopped or completed starts it')
     .option('--input <file>', 'the whole description as JSON; - reads the standard input')
     .option('--cleanup <what>', 'make it a run: keep or delete the agent afterwards')
     .option('--timeout <time>', 'make it a run: stopped after so long, such as 5m')

@@ -179,13 +179,21 @@ describe('agents', () => {
       'x=y',
       '--task',
       'do it',
+      '--wake-on-message',
       '--wait',
       '5s',
     ];
     const { code, out } = await cli(args);
     expect([code, out]).toEqual([0, 'w1 is running, pid 42, generation 1: created\n']);
     expect(lastAsked().args).toEqual([
-      { agent_id: 'w1', template_id: 'T', variables: { a: '1=2' }, labels: { x: 'y' }, task: 'do it' },
+      {
+        agent_id: 'w1',
+        template_id: 'T',
+        variables: { a: '1=2' },
+        labels: { x: 'y' },
+        task: 'do it',
+        wake_on_message: true,
+      },
       { wait: 'running', waitMs: 5000 },
     ]);
   });
