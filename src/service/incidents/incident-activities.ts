@@ -8,7 +8,7 @@ import type {
 } from '../../contract/incident-activities.ts';
 import { isAgentId } from '../../domain/ids.ts';
 import type { IncidentStatus } from '../../domain/incidents/incident-words.ts';
-import { DAEMON_SENDER } from '../../domain/messages/message.ts';
+import { ADMIN_SENDER, DAEMON_SENDER } from '../../domain/messages/message.ts';
 import { mailboxOf } from '../../domain/messages/queue-name.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Records } from '../../ports/records.ts';
@@ -107,7 +107,7 @@ async function tellAsker(
   request: AskerRequest,
 ): Promise<{ failure: string | null }> {
   const { asker, incident_id, message } = request;
-  if (asker === DAEMON_SENDER || !isAgentId(asker)) return { failure: null };
+  if (asker === DAEMON_SENDER || asker === ADMIN_SENDER || !isAgentId(asker)) return { failure: null };
   if ((await roster.get(asker)) === undefined) return { failure: `${asker} is no agent` };
   const { key, type, payload } = message;
   await bus.send([
