@@ -107,6 +107,9 @@ function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
         commands: [{ kind: 'wait', delayMs: Math.min(BUSY_DELAY_MS * 2 ** run.busyTries, MAX_BUSY_DELAY_MS) }],
       };
     case 'failed':
+      // It was there when the run began to wait for it.
+      if (start.code === 'AGENT_NOT_FOUND' && run.busyTries > 0)
+        return settle(run, run.wanted ?? { state: 'cancelled', reason: 'its agent was deleted' }, terms);
       return startFailed(run, start, terms);
     case 'process':
     case 'mailbox': {

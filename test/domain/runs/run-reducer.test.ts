@@ -194,6 +194,17 @@ describe('a run with a process of its own', () => {
     ]);
     expect(stateOfRun(play({ ...TERMS, busy: 'fail' }, busy).run)).toBe('failed');
   });
+
+  it('is cancelled, and nobody is told, if the agent that it waits for is deleted meanwhile', () => {
+    const busy: RunEvent = { kind: 'started', attempt: 1, start: { kind: 'busy', reason: 'a is in the run r0' } };
+    const start = { kind: 'failed', code: 'AGENT_NOT_FOUND', message: 'There is no agent a', again: false } as const;
+    const gone: RunEvent = { kind: 'started', attempt: 1, start };
+    const { run, all } = play(SCHEDULED, busy, { kind: 'waited' }, gone);
+    expect([stateOfRun(run), run.reason]).toEqual(['cancelled', 'its agent was deleted']);
+    expect(kinds(all)).not.toContain('report');
+    // One that never was is another matter.
+    expect(kinds(play(SCHEDULED, gone).all)).toContain('report');
+  });
 });
 
 describe('a run of an agent that runs anyway', () => {
