@@ -66,7 +66,9 @@ export async function commandAgent(
     options.onAccepted?.();
     if (revision === null) return orderGiven(parts, verb, row);
     const { ready = false } = options;
-    const asked = { verb, revision, generation: row.decision.generation, ready };
+    // One that was asked for before may have taken effect already: then what lives now is what it has led to.
+    const isDealtWith = row.decision.revision >= revision;
+    const asked = { verb, revision, generation: isDealtWith ? 0 : row.decision.generation, ready };
     return await settled(parts, call, watch, asked, row, options);
   } finally {
     watch.close();

@@ -6,6 +6,7 @@ import { openSqliteRoster } from '../../../src/adapters/sqlite-roster.ts';
 import type { IncidentView } from '../../../src/contract/incident-view.ts';
 import { incidentWorkflowIdOf } from '../../../src/contract/incident-view.ts';
 import type { Call } from '../../../src/service/caller.ts';
+import { executeApproved } from '../../../src/service/incidents/approved-actions.ts';
 import { IncidentUpkeep } from '../../../src/service/incidents/incident-upkeep.ts';
 import { Receiver, type Received } from '../../support/receiver.ts';
 import { until } from '../../support/wait.ts';
@@ -305,6 +306,16 @@ describe('an approval', () => {
       type: 'CONTROL',
       payload: { event: 'approval_executed', state: 'done' },
     });
+  });
+
+  it('that was carried out has succeeded, also if the daemon dies before it has said so', async () => {
+    const before = (await fixture.lives.orchestrator.get(ADMIN, 'leaky')).generation;
+    const action = { command: 'restart', agent_id: 'leaky' } as const;
+    const request = { incident_id: id, action, by: 'kim', once: 'd1' };
+    for (const attempt of [1, 2, 3]) {
+      expect(await executeApproved(fixture.lives.orchestrator, request, attempt)).toMatchObject({ ok: true });
+      expect((await fixture.lives.orchestrator.get(ADMIN, 'leaky')).generation).toBe(before + 1);
+    }
   });
 
   it('that cannot be carried out needs a person', async () => {
