@@ -82,7 +82,7 @@ def read(message):
     if message.payload == "reject":
         raise Reject("not with me")
     if message.payload == "slow":
-        agent.stopping.wait(1.5)
+        agent.stopping.wait(5)
         agent.publish("peer.lost", message.lost.is_set())
     if message.payload == "error" and message.attempt == 1:
         raise ValueError("a bug")
@@ -136,7 +136,7 @@ let daemon: TestDaemon;
 
 beforeAll(async () => {
   daemon = await TestDaemon.make({
-    messages: { retry: { initial: '50ms', jitter: 0 }, lease: '400ms' },
+    messages: { retry: { initial: '50ms', jitter: 0 }, lease: '2s' },
     queues: { anyone: {} },
     registry: { python_entry_points: 'test.agents' },
     agents: {
