@@ -3,6 +3,7 @@ import { backoffDelayMs } from '../domain/backoff.ts';
 import { noticeOf } from '../domain/messages/dead-letters.ts';
 import { DEFAULT_PRIORITY, type OutgoingMessage } from '../domain/messages/message.ts';
 import type { QueueSettings } from '../domain/messages/queue-settings.ts';
+import { leasePrefixOf } from '../domain/messages/receive-id.ts';
 import type {
   BrowseRequest,
   BusChange,
@@ -11,6 +12,7 @@ import type {
   Delivery,
   EventsPage,
   EventsRequest,
+  HandedOutRequest,
   LeaseRef,
   MessageBus,
   NackOptions,
@@ -67,14 +69,21 @@ export class RedisBus implements MessageBus {
     return messages.map((_, n) => ({ id: String(flat[2 * n]), duplicate: flat[2 * n + 1] === 1 }));
   }
 
-  async receive({ queues, consumer, max, maxBytes, leaseMs, correlationId }: ReceiveRequest): Promise<Delivery[]> {
+  async receive(request: ReceiveRequest): Promise<Delivery[]> {
+    const { queues, consumer, max, maxBytes, leaseMs, correlationId, receiveId } = request;
     const correlation = correlationId === undefined ? '' : optional(written(correlationId));
-    const limits = [String(max), leaseMs === undefined ? '' : String(leaseMs), correlation, `${randomUUID()}/`];
+    const leases = `${leasePrefixOf(receiveId)}${randomUUID()}/`;
+    const limits = [String(max), leaseMs === undefined ? '' : String(leaseMs), correlation, leases];
     const args = [consumer, ...limits, maxBytes === undefined ? '' : String(maxBytes)];
     const [, rows] = await this.store.call('receive', [...args, ...queues]);
     const deliveries = (rows as Field[][]).map(deliveryOf);
     this.store.tendBefore(...deliveries.map(({ leaseUntilMs }) => leaseUntilMs - this.store.now()));
     return deliveries;
+  }
+
+  async handedOut({ queues, consumer, receiveId }: HandedOutRequest): Promise<Delivery[]> {
+    const [, rows] = await this.store.call('handedOut', [consumer, leasePrefixOf(receiveId), ...queues]);
+    return (rows as Field[][]).map(deliveryOf);
   }
 
   async ack(lease: LeaseRef): Promise<void> {

@@ -16,6 +16,7 @@ const BUS = {
   tend: ['tend'],
   send: ['send'],
   receive: ['receive'],
+  handedOut: ['handed-out'],
   ack: [...HELD, 'ack'],
   nack: [...HELD, 'nack'],
   extend: [...HELD, 'extend'],

@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type Database from 'libsql';
 import { backoffDelayMs } from '../domain/backoff.ts';
 import { isIn } from '../domain/messages/queue-name.ts';
-import type { Delivery, LeaseRef, NackOptions, NackResult, ReceiveRequest } from '../ports/message-bus.ts';
+import { leasePrefixOf } from '../domain/messages/receive-id.ts';
+import type {
+  Delivery,
+  HandedOutRequest,
+  LeaseRef,
+  NackOptions,
+  NackResult,
+  ReceiveRequest,
+} from '../ports/message-bus.ts';
 import { leaseStale, messageNotFound } from './bus-errors.ts';
 import { type Deaths, deathOf } from './sqlite-bus-deaths.ts';
 import type { Ids } from './sqlite-bus-ids.ts';
@@ -16,6 +24,7 @@ import {
   type MessageRow,
   type Messages,
   READY,
+  WITH_BODY,
 } from './sqlite-bus-messages.ts';
 import type { Queue, Queues } from './sqlite-bus-queues.ts';
 import { heldBy, type Tally } from './sqlite-bus-tally.ts';
@@ -47,6 +56,10 @@ export function createLeases({ db, ids, tally, queues, messages, deaths }: Lease
       `SELECT seq, rank FROM message INDEXED BY message_correlation WHERE correlation = ? AND queue = ? ${next}`,
     ),
     held: db.prepare(`SELECT ${COLUMNS} FROM message INDEXED BY message_held WHERE state = 1 AND consumer = ?`),
+    handedOut: db.prepare(
+      `SELECT ${WITH_BODY} FROM message INDEXED BY message_held WHERE state = 1 AND consumer = ? AND until_ms > ? ` +
+        'AND substr(lease, 1, ?) = ? ORDER BY rank, seq',
+    ),
     due: db.prepare(
       `SELECT ${COLUMNS} FROM message INDEXED BY message_due WHERE due_ms <= ? ORDER BY due_ms, seq LIMIT ${STEP}`,
     ),
@@ -77,11 +90,11 @@ export function createLeases({ db, ids, tally, queues, messages, deaths }: Lease
 
   function handOut(
     { body, ...row }: MessageRow & { body: string },
-    { consumer, leaseMs }: ReceiveRequest,
+    { consumer, leaseMs, receiveId }: ReceiveRequest,
     nowMs: number,
   ): AsText<Delivery> {
     const leaseUntilMs = nowMs + (leaseMs ?? queues.of(row.queue).settings.leaseMs);
-    const lease = randomBytes(12).toString('base64url');
+    const lease = leasePrefixOf(receiveId) + randomBytes(12).toString('base64url');
     const attempt = row.attempt + 1;
     messages.move(row, { state: LEASED, untilMs: leaseUntilMs, dueMs: leaseUntilMs, attempt, consumer, lease });
     return { ...messages.asMessage({ ...row, attempt }), body, lease, leaseUntilMs };
@@ -120,6 +133,17 @@ export function createLeases({ db, ids, tally, queues, messages, deaths }: Lease
         handedOut.push(handOut(row, request, nowMs));
       }
       return handedOut;
+    },
+
+    handedOut({ queues: names, consumer, receiveId }: HandedOutRequest, nowMs: number): AsText<Delivery>[] {
+      const prefix = leasePrefixOf(receiveId);
+      const rows = sql.handedOut.all(consumer, nowMs, prefix.length, prefix) as (MessageRow & { body: string })[];
+      return rows
+        .filter((row) => names.includes(queues.of(row.queue).name))
+        .map(({ body, ...row }) => {
+          const [lease, leaseUntilMs] = [row.lease as string, row.until_ms as number];
+          return { ...messages.asMessage(row), body, lease, leaseUntilMs };
+        });
     },
 
     ack: (ref: LeaseRef, nowMs: number): void => messages.remove(held(ref, nowMs)),

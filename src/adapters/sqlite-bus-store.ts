@@ -6,6 +6,7 @@ import type {
   BusChange,
   BusOptions,
   EventsRequest,
+  HandedOutRequest,
   LeaseRef,
   NackOptions,
   OutgoingEvent,
@@ -32,6 +33,7 @@ export type PlainBusOptions = Omit<BusOptions, 'now' | 'warn'>;
 export type BusOperation = { nowMs: number } & (
   | { op: 'send'; messages: AsText<OutgoingMessage>[] }
   | { op: 'receive'; request: ReceiveRequest }
+  | { op: 'handedOut'; request: HandedOutRequest }
   | { op: 'ack'; lease: LeaseRef }
   | { op: 'nack'; lease: LeaseRef; options: NackOptions }
   | { op: 'extend'; lease: LeaseRef; leaseMs: number }
@@ -144,6 +146,8 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
         return sending.send(operation.messages, nowMs);
       case 'receive':
         return leases.receive(operation.request, nowMs);
+      case 'handedOut':
+        return leases.handedOut(operation.request, nowMs);
       case 'ack':
         return leases.ack(operation.lease, nowMs);
       case 'nack':
@@ -187,8 +191,8 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
 
   return {
     perform,
-    // Even a look may find that something is due.
-    isRead: () => false,
+    // Even a look may find that something is due; what is handed out is told by the time of the call.
+    isRead: ({ op }) => op === 'handedOut',
     takeChanges: changes.take,
     upkeep(operations) {
       const nowMs = Math.max(...operations.map((operation) => operation.nowMs));

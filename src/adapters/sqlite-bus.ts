@@ -77,6 +77,10 @@ export async function openSqliteBus(file: string, options: SqliteBusOptions): Pr
       const deliveries = (await call({ op: 'receive', request })) as AsText<Delivery>[];
       return deliveries.map(fromText<Delivery>);
     },
+    handedOut: async (request) => {
+      const deliveries = (await call({ op: 'handedOut', request })) as AsText<Delivery>[];
+      return deliveries.map(fromText<Delivery>);
+    },
     ack: (lease) => call({ op: 'ack', lease: plainLease(lease) }) as Promise<void>,
     nack: (lease, options = {}) => call({ op: 'nack', lease: plainLease(lease), options }) as Promise<NackResult>,
     extend: (lease, leaseMs) =>

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseDurationMs } from '../domain/duration.ts';
 import { mailboxOf, type Place } from '../domain/messages/queue-name.ts';
 import { agentId } from '../schema/fields.ts';
-import { correlationId, parseMessages, queueName } from '../schema/message-fields.ts';
+import { correlationId, parseMessages, queueName, receiveId } from '../schema/message-fields.ts';
 import { strict } from '../schema/problem.ts';
 import { lease } from '../schema/queue-settings.ts';
 import type { ReceiveOptions } from '../service/messaging/messages.ts';
@@ -24,6 +24,10 @@ const receiveQuery = strict({
   wait: longPoll.meta({ description: 'How long to wait for the first message: up to 60s' }),
   lease: durationMs(100, 24 * 3600_000, 'a duration from 100ms to 24h').optional(),
   correlation_id: correlationId.optional().meta({ description: 'Only messages with this one' }),
+  receive_id: receiveId.optional().meta({
+    description:
+      'A name for this receive. Repeated with it, it gets first what it was handed out already and still holds',
+  }),
 });
 
 const ackBody = strict({ lease: leaseToken });
@@ -82,12 +86,13 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
 
       const receive = { ...options, schema: { params: place, querystring: receiveQuery } };
       app.get(`${path}/messages`, receive, async (request) => {
-        const { max, wait, lease: leaseMs, correlation_id } = request.query;
+        const { max, wait, lease: leaseMs, correlation_id, receive_id } = request.query;
         const how: ReceiveOptions = {
           max,
           waitMs: wait,
           ...(leaseMs === undefined ? {} : { leaseMs }),
           ...(correlation_id === undefined ? {} : { correlationId: correlation_id }),
+          ...(receive_id === undefined ? {} : { receiveId: receive_id }),
         };
         const call = callOf(request);
         const place = placeOf(request.params);

@@ -73,6 +73,7 @@ export interface Taking {
   consumer?: string;
   leaseMs?: number;
   correlationId?: string;
+  receiveId?: string;
 }
 
 export function take(bus: MessageBus, max = 1, queue = 'work', more: Taking = {}): Promise<Delivery[]> {

@@ -1,5 +1,6 @@
 import { deadLetterCases } from './bus-dead-letters.ts';
 import { leaseCases } from './bus-leases.ts';
+import { repeatCases } from './bus-repeats.ts';
 import { sendingCases } from './bus-sending.ts';
 import { topicCases } from './bus-topics.ts';
 import { viewCases } from './bus-views.ts';
@@ -9,6 +10,7 @@ import type { BusCase } from './fixture.ts';
 export const messageBusCases: readonly BusCase[] = [
   ...sendingCases,
   ...leaseCases,
+  ...repeatCases,
   ...deadLetterCases,
   ...viewCases,
   ...topicCases,

@@ -37,6 +37,13 @@ export interface MessageBus {
    * tells when to ask again). Of several queues, the order is that of one queue with all their messages.
    */
   receive(request: ReceiveRequest): Promise<Delivery[]>;
+  /**
+   * What a receive of this name has handed out to this consumer from these queues, and is still held under that lease: best
+   * first, as it stands now. Nothing is changed by asking. So a receive whose answer was lost can be repeated, as in Amazon
+   * SQS by its `ReceiveRequestAttemptId`
+   * (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+   */
+  handedOut(request: HandedOutRequest): Promise<Delivery[]>;
 
   /** It is dealt with, and goes. @throws CodedError LEASE_STALE, MESSAGE_NOT_FOUND */
   ack(lease: LeaseRef): Promise<void>;
@@ -110,6 +117,14 @@ export interface ReceiveRequest {
   leaseMs?: number;
   /** Only messages with this one. */
   correlationId?: string;
+  /** A name for this receive, for `handedOut`: 1 to 64 of `[A-Za-z0-9_-]`. */
+  receiveId?: string;
+}
+
+export interface HandedOutRequest {
+  queues: readonly string[];
+  consumer: string;
+  receiveId: string;
 }
 
 export interface Delivery extends Message {

@@ -4,6 +4,7 @@ import { CodedError } from '../contract/errors.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { DEFAULT_PRIORITY, HIGHEST_PRIORITY, type Json, type OutgoingMessage } from '../domain/messages/message.ts';
 import { isQueueName } from '../domain/messages/queue-name.ts';
+import { RECEIVE_ID_PATTERN } from '../domain/messages/receive-id.ts';
 import { durationAbove0 } from './duration-field.ts';
 import { isDeeperThan, MAX_JSON_BYTES, MAX_JSON_DEPTH } from './json-values.ts';
 import { MESSAGE_TYPE_PATTERN } from './message-payloads.ts';
@@ -18,6 +19,8 @@ const json = z
   .meta({ description: `Any JSON: at most ${MAX_JSON_BYTES / 1024} KiB, ${MAX_JSON_DEPTH} levels` });
 
 export const correlationId = textOf('1 to 256 characters', /^[^\p{Cc}\p{Cs}]{1,256}$/u);
+
+export const receiveId = textOf('1 to 64 letters, digits, underscores or hyphens', RECEIVE_ID_PATTERN);
 
 /** Of messages and events: the same one is sent once. */
 const key = textOf('1 to 255 visible ASCII characters', /^[\x21-\x7e]{1,255}$/);

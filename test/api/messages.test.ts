@@ -32,6 +32,7 @@ afterEach(async () => {
 });
 
 const asMaster = { authorization: `Bearer ${AGENT_TOKEN}` };
+const BAD_IDS = ['', 'a.b', 'a%20b', 'é', 'x'.repeat(65)].map((id) => `?receive_id=${id}`);
 const TEXT = { type: 'TEXT', payload: 'hello' };
 const codeOf = (response: { json: () => unknown }): string =>
   (response.json() as { error: { code: string } }).error.code;
@@ -107,6 +108,22 @@ describe('messages over HTTP', () => {
     expect(performance.now() - begun).toBeLessThan(10_000);
   });
 
+  test('are handed out again at once to a receive that is repeated under its receive_id', async () => {
+    for (const payload of ['one', 'two']) await post('/agents/w/messages', { ...TEXT, payload });
+    const first = await receive('?max=1&receive_id=r-1');
+    expect(first).toMatchObject([{ payload: 'one', attempt: 1 }]);
+    expect(first[0]?.lease).toMatch(/^r-1\..{16,}$/);
+    expect(await receive('?max=1&wait=20s&receive_id=r-1')).toEqual(first);
+    const { id, lease } = first[0]!;
+    const longer = await post(`/agents/w/messages/${id}/extend`, { lease, for: '1h' });
+    const { lease_until } = longer.json<{ lease_until: string }>();
+    const byQueue = await send(api, 'GET', '/queues/@w/messages?receive_id=r-1');
+    expect(byQueue.json()).toEqual({ messages: [{ ...first[0], lease_until }] });
+    await post(`/agents/w/messages/${id}/ack`, { lease });
+    expect(await receive('?max=1&receive_id=r-1')).toMatchObject([{ payload: 'two', attempt: 1 }]);
+    expect(await receive('?receive_id=r')).toEqual([]);
+  });
+
   test('that nobody is there for any more are not taken', async () => {
     server = await listen(api.app, { port: 0, name: 'api' });
     const gone = new AbortController();
@@ -152,7 +169,16 @@ describe('messages over HTTP', () => {
       const response = await post(url, json);
       expect([url, json, response.statusCode, codeOf(response)]).toEqual([url, json, status, code]);
     }
-    for (const query of ['?max=0', '?max=101', '?wait=61s', '?wait=x', '?lease=1ms', '?lease=25h', '?who=x']) {
+    for (const query of [
+      '?max=0',
+      '?max=101',
+      '?wait=61s',
+      '?wait=x',
+      '?lease=1ms',
+      '?lease=25h',
+      '?who=x',
+      ...BAD_IDS,
+    ]) {
       const response = await send(api, 'GET', `/agents/w/messages${query}`);
       expect([query, response.statusCode]).toEqual([query, 400]);
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+import uuid
 from typing import Any, Callable, Dict, Mapping, NoReturn, Optional, Union
 
 from .client import Cancel, Client, segment
@@ -171,7 +172,13 @@ class Answers:
 
     def _look(self, correlation_id: str, left: float, question: Question) -> None:
         wait = min(_POLL, left)
-        query = {"correlation_id": correlation_id, "max": 10, "wait": "%dms" % max(1, wait * 1000)}
+        query = {
+            "correlation_id": correlation_id,
+            "max": 10,
+            "wait": "%dms" % max(1, wait * 1000),
+            # The same for each attempt of this look: an answer that got lost comes again at once.
+            "receive_id": str(uuid.uuid4()),
+        }
         try:
             found = self._client.json(
                 "GET", path_of(self._agent_id), query=query, timeout=wait + 10, retry_for=left, cancel=question.done

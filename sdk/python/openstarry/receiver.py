@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 import time
+import uuid
 from typing import Any, Callable, List, Optional
 
 from .client import Cancel, Client, is_passing, pause_of, segment
@@ -67,9 +68,12 @@ class Receiver:
 
     def _run(self) -> None:
         failures = 0
+        # The same one until its answer is here: a message in an answer that got lost comes at once, and not when its lease ends.
+        receive_id = str(uuid.uuid4())
         while not self._stopping.is_set():
             try:
-                messages = self._receive()
+                messages = self._receive(receive_id)
+                receive_id = str(uuid.uuid4())
                 if failures > 0:
                     self._log("receives again")
                 failures = 0
@@ -89,8 +93,8 @@ class Receiver:
                 except Exception as error:
                     self._log("%s %s: %s" % (message.type, message.id, error))
 
-    def _receive(self) -> List[Message]:
-        query = {"max": 1, "wait": _POLL, "lease": self._lease}
+    def _receive(self, receive_id: str) -> List[Message]:
+        query = {"max": 1, "wait": _POLL, "lease": self._lease, "receive_id": receive_id}
         # `_run` goes on for ever, and says so.
         found = self._client.json(
             "GET", self._path, query=query, timeout=_POLL_TIMEOUT, retry_for=0, cancel=self._stopping

@@ -86,7 +86,8 @@ export class Answers {
       if (leftMs <= 0) throw new DaemonError('REQUEST_TIMEOUT', `Nobody has answered ${correlationId} in time`);
       const waitMs = Math.min(POLL_MS, leftMs);
       const { messages } = await this.daemon.json<{ messages: Message[] }>('GET', pathOf(this.agentId), {
-        query: { correlation_id: correlationId, max: 10, wait: `${waitMs}ms` },
+        // The same for each attempt of this look: an answer that got lost comes again at once.
+        query: { correlation_id: correlationId, max: 10, wait: `${waitMs}ms`, receive_id: crypto.randomUUID() },
         timeoutMs: waitMs + 10_000,
         retryForMs: leftMs,
         signal,

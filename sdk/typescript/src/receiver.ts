@@ -36,6 +36,8 @@ export class Receiver {
   private readonly stopping = new AbortController();
   private readonly underWay = new Set<Promise<void>>();
   private loop: Promise<void> | undefined;
+  /** The same one until its answer is here: a message in an answer that got lost comes at once, and not when its lease ends. */
+  private receiveId = crypto.randomUUID();
 
   constructor(options: ReceiverOptions) {
     this.options = options;
@@ -80,11 +82,12 @@ export class Receiver {
     const { daemon, agentId, queue, lease } = this.options;
     const path = pathOf(queue === undefined ? agentId : { queue });
     const { messages } = await daemon.json<{ messages: Message[] }>('GET', path, {
-      query: { max, wait: POLL, lease },
+      query: { max, wait: POLL, lease, receive_id: this.receiveId },
       timeoutMs: POLL_TIMEOUT_MS,
       retryForMs: 0, // `run` goes on for ever, and says so
       signal: this.stopping.signal,
     });
+    this.receiveId = crypto.randomUUID();
     return messages;
   }
 

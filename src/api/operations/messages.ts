@@ -47,7 +47,9 @@ const sharedBy = (path: string, whose: string, suffix: string, missing: ErrorCod
       summary: `Receive from ${whose}`,
       description:
         'The best first, each under a lease: it is handed out again when that runs out, or when the process that holds it ends, ' +
-        'unless it is acknowledged. Of several who wait, the one with the fewest messages in hand comes first.',
+        'unless it is acknowledged. Of several who wait, the one with the fewest messages in hand comes first. If the answer of ' +
+        'a receive is lost, the same one again with its `receive_id` brings what was in it at once, under the same leases; the ' +
+        'next one takes another name.',
       answers: { 200: json('What there is; none if the time is up', deliveries) },
       errors: [...missing, 'FORBIDDEN', ...BUS],
     },

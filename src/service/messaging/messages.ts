@@ -17,7 +17,8 @@ import {
 } from './known-agents.ts';
 import { readPage } from './page-size.ts';
 import type { QueueMembership } from './queue-membership.ts';
-import type { Receivers } from './receivers.ts';
+import type { Poll, Receivers } from './receivers.ts';
+import { RepeatedReceives } from './repeated-receives.ts';
 import { deliveryView, sizeView, storedView } from './views.ts';
 
 export interface MessagesDeps {
@@ -44,6 +45,8 @@ export interface ReceiveOptions {
   waitMs: number;
   leaseMs?: number;
   correlationId?: string;
+  /** Repeated with the same name, it gets first what it was handed out already, if that is still held. */
+  receiveId?: string;
 }
 
 export interface BrowseOptions extends Omit<BrowseRequest, 'after'> {
@@ -62,11 +65,13 @@ const SKIPPED = 100;
  */
 export class Messages {
   readonly #deps: MessagesDeps;
+  readonly #repeated: RepeatedReceives;
   /** The newest message that was seen here. */
   #latest: string | undefined;
 
   constructor(deps: MessagesDeps) {
     this.#deps = deps;
+    this.#repeated = new RepeatedReceives(deps.bus, deps.receivers);
   }
 
   /**
@@ -194,10 +199,13 @@ export class Messages {
   }
 
   async #receive(call: Call, queues: () => string[], options: ReceiveOptions): Promise<DeliveryView[]> {
-    const { receivers } = this.#deps;
     const consumer = consumerOf(call.caller);
     const signal = call.signal === undefined ? {} : { signal: call.signal };
-    const deliveries = await receivers.receive({ consumer, queues, ...options, ...signal });
+    const poll: Poll = { consumer, queues, ...options, ...signal };
+    const { receiveId } = poll;
+    const deliveries = await (receiveId === undefined
+      ? this.#deps.receivers.receive(poll)
+      : this.#repeated.receive({ ...poll, receiveId }));
     return deliveries.map(deliveryView);
   }
 

@@ -11,6 +11,8 @@ export interface Poll {
   leaseMs?: number;
   /** Only messages with this one. */
   correlationId?: string;
+  /** A name for this receive, as `MessageBus.handedOut` knows it. */
+  receiveId?: string;
   /** How long to wait for the first one; 0: not at all. */
   waitMs: number;
   /** Its receiver is gone: what it would have got is given back. */
@@ -147,7 +149,7 @@ export class Receivers {
   }
 
   async #take(waiter: Waiter, max = waiter.room): Promise<boolean> {
-    const { consumer, leaseMs, correlationId, queues } = waiter.poll;
+    const { consumer, leaseMs, correlationId, receiveId, queues } = waiter.poll;
     const taken = await this.#bus.receive({
       queues: queues(),
       consumer,
@@ -155,6 +157,7 @@ export class Receivers {
       maxBytes: PAGE_BYTES,
       ...(leaseMs === undefined ? {} : { leaseMs }),
       ...(correlationId === undefined ? {} : { correlationId }),
+      ...(receiveId === undefined ? {} : { receiveId }),
     });
     // More of them may follow.
     if (max < waiter.room) waiter.bytes += sizeOf(taken.map(({ payload }) => payload));
