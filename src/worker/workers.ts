@@ -27,6 +27,11 @@ const MAX_CACHED_WORKFLOWS = 1_000;
 const WORKFLOW_TASKS = 20;
 /** How long after a daemon's death its sticky queues hold back workflow tasks. */
 const STICKY_TIMEOUT = '3s';
+/**
+ * How long a workflow may take for one activation. Not the SDK's 5 s: a flood of ten thousand signals takes that on a busy
+ * machine, and what is cut off in the middle of a promise ends the whole daemon ("async hook stack has become corrupted").
+ */
+const ACTIVATION_TIMEOUT = '1 minute';
 /** Nothing runs long inside a worker (processes are watched without a slot), so nothing is lost by not waiting. */
 const SHUTDOWN_FORCE_TIME = '5s';
 
@@ -66,6 +71,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
       },
       workflowTaskPollerBehavior: POLLERS,
       maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+      isolateExecutionTimeout: ACTIVATION_TIMEOUT,
       maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
       stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     }),
