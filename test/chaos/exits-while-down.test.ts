@@ -26,7 +26,7 @@ describe('exits 0, 7 and by a signal', () => {
     chaos(
       `while ${dead} was dead: recorded once with their true code, the policy applied once`,
       async (c) => {
-        c.rounds = c.size(1, 10);
+        c.rounds = c.size(1, 5);
         for (let n = 0; n < c.rounds; n += 1) {
           await using trial = await Trial.make(c);
           const { daemon } = trial;

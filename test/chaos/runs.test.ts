@@ -22,7 +22,7 @@ describe('a run', () => {
     chaos(
       `whose process ended while ${dead} was dead: noticed, with its true exit and its output`,
       async (c) => {
-        c.rounds = c.size(1, 10);
+        c.rounds = c.size(1, 5);
         for (let n = 0; n < c.rounds; n += 1) {
           await using trial = await Trial.make(c);
           const { daemon } = trial;
@@ -76,7 +76,7 @@ describe('a run', () => {
       },
     });
     const { daemon } = trial;
-    c.rounds = c.size(4, 40);
+    c.rounds = c.size(4, 20);
     await daemon.start();
     await daemon.untilAgent('rest', ({ state }) => state === 'stopped', 'is there');
     for (let n = 0; n < c.rounds; n += 1) {

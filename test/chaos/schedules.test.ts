@@ -94,7 +94,7 @@ describe('a schedule of each second with buffer_all', () => {
       async (c) => {
         const daemon = await TestDaemon.make({ agents: { a: { command: ['sleep', '1000'], schedule: SCHEDULE } } });
         try {
-          c.rounds = c.size(2, 20);
+          c.rounds = c.size(2, 8);
           await daemon.start();
           for (let n = 0; n < c.rounds; n += 1) {
             await untilMade(daemon, 2);
@@ -125,7 +125,7 @@ describe('a schedule of each second with buffer_all', () => {
         const command = ['sh', '-c', 'sleep 0.2; echo "did $OPENSTARRY_RUN_ID"'];
         const daemon = await TestDaemon.make({ agents: { a: { command, schedule } } });
         try {
-          c.rounds = c.size(1, 10);
+          c.rounds = c.size(1, 4);
           await daemon.start();
           for (let n = 0; n < c.rounds; n += 1) {
             await untilMade(daemon, 2);

@@ -15,7 +15,7 @@ describe('the moment of a spawn', () => {
     chaos(
       `the custodian dies ${point.slice('custodian.'.length)}: exactly one process comes of it`,
       async (c) => {
-        c.rounds = c.size(1, 10);
+        c.rounds = c.size(1, 5);
         for (let n = 0; n < c.rounds; n += 1) {
           await using trial = await Trial.make(c);
           await trial.daemon.start();
@@ -54,7 +54,7 @@ describe('the moment of a spawn', () => {
     chaos(
       `the daemon dies at ${point}: exactly one process comes of it`,
       async (c) => {
-        c.rounds = c.size(1, 10);
+        c.rounds = c.size(1, 5);
         for (let n = 0; n < c.rounds; n += 1) {
           await using trial = await Trial.make(c, { agents: 3 });
           if (point === 'daemon.in-apply-config') {
