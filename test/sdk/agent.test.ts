@@ -385,7 +385,7 @@ describe('an agent', () => {
     daemon.process!.kill('SIGKILL');
     await daemon.start();
     await sending;
-    await until(() => got.length >= 60, { what: 'all of them', deadlineMs: 30_000 });
+    await until(() => got.length >= 60, { what: 'all of them', deadlineMs: 60_000 });
     await untilEmpty('b');
     const firsts = got.filter((n, at) => got.indexOf(n) === at);
     expect(firsts).toEqual(Array.from({ length: 60 }, (_, n) => n));
