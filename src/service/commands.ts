@@ -6,7 +6,7 @@ import type { CommandArgs } from '../contract/messages.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../domain/stop-policy.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
-import { AgentWatch } from './agent-watch.ts';
+import { watchAgent, type AgentWatch } from './agent-watch.ts';
 import { agentNotFound, type AgentWorkflows } from './agent-workflows.ts';
 import { checkMayControl, type Call } from './caller.ts';
 import type { CommandLanes } from './command-lanes.ts';
@@ -57,7 +57,7 @@ export async function commandAgent(
   agentId: string,
   options: CommandOptions,
 ): Promise<CommandResult> {
-  const watch = await AgentWatch.open(parts.roster, agentId);
+  const watch = await watchAgent(parts.roster, agentId);
   try {
     const { row } = watch.seen;
     if (row === undefined) throw agentNotFound(agentId);

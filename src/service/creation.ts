@@ -4,7 +4,7 @@ import type { Definition } from '../contract/definition.ts';
 import { CodedError, isErrorCode } from '../contract/errors.ts';
 import { workflowIdOf } from '../contract/names.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
-import { AgentWatch, type Seen } from './agent-watch.ts';
+import { watchAgent, type Seen } from './agent-watch.ts';
 import { agentExists, type AgentWorkflows } from './agent-workflows.ts';
 import { checkMayCreate, type Call } from './caller.ts';
 import { hasProcess } from './settlement.ts';
@@ -61,7 +61,7 @@ export async function createAgent(
   const waitMs = options.waitMs ?? 30_000;
   const timeoutMs = options.wait === 'accepted' ? Math.min(waitMs, APPEARS_WITHIN_MS) : waitMs;
 
-  const watch = await AgentWatch.open(roster, agentId);
+  const watch = await watchAgent(roster, agentId);
   try {
     const run_id = existing?.decision.run_id ?? (await startLife(parts, call, input));
     const isThisLife = (runId: string, own: AgentInput): boolean =>
@@ -92,7 +92,7 @@ async function startLife({ workflows, roster }: CreationParts, call: Call, input
   } catch (error) {
     if (!(error instanceof CodedError) || error.code !== 'AGENT_EXISTS' || call.once?.again !== true) throw error;
   }
-  const watch = await AgentWatch.open(roster, input.agent_id);
+  const watch = await watchAgent(roster, input.agent_id);
   try {
     const row = await watch.until(({ row: seen }) => seen, APPEARS_WITHIN_MS, call.signal);
     if (row?.decision.input.request_id !== call.request_id) throw agentExists(input.agent_id);

@@ -7,7 +7,7 @@ import type { LogSource, TailOptions } from '../ports/log-source.ts';
 import type { Heartbeat, HistoryEntry, Roster, RosterRow } from '../ports/roster.ts';
 import { tailAndFollow } from './agent-logs.ts';
 import { agentNotFound, AgentWorkflows, type TemporalClient } from './agent-workflows.ts';
-import { AgentWatch } from './agent-watch.ts';
+import { watchAgent } from './agent-watch.ts';
 import { commandMany, type BulkOptions, type BulkResult, type Selection } from './bulk.ts';
 import { admitCaller, checkMayControl, type Call, type LiveGeneration } from './caller.ts';
 import { CommandLanes } from './command-lanes.ts';
@@ -277,7 +277,7 @@ export class Orchestrator {
   }
 
   async #purgeWhenGone(agentId: string): Promise<void> {
-    const watch = await AgentWatch.open(this.#deps.roster, agentId);
+    const watch = await watchAgent(this.#deps.roster, agentId);
     try {
       const gone = await watch.until(({ row }) => (row === undefined ? true : undefined), PURGE_WITHIN_MS);
       if (gone) await this.#purge(agentId);

@@ -10,7 +10,7 @@ import { BY_DAEMON } from '../../domain/incidents/steps.ts';
 import type { Records } from '../../ports/records.ts';
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
 import { senderOf } from '../messaging/known-agents.ts';
-import { RecordWatch } from '../record-watch.ts';
+import { watchRecord } from '../record-watch.ts';
 import { checkMayAct, checkMayReport, nameOf } from './incident-rights.ts';
 import type { IncidentWorkflows } from './incident-workflows.ts';
 import { checkTaken, incidentNotFound, recordOf, viewOf } from './known-incident.ts';
@@ -166,9 +166,9 @@ export class Incidents {
     const { records, workflows, appearsWithinMs = APPEARS_WITHIN_MS } = this.#deps;
     const { report_id, by = '' } = message;
     const event = { kind: 'report', id: report_id, by, report: readReport(message) } as const;
-    const watch = await RecordWatch.open(records, 'incident', incidentId);
+    const watch = await watchRecord(records, 'incident', incidentId);
     try {
-      const known = recordOf(watch.row);
+      const known = recordOf(watch.seen);
       if (known !== undefined) checkTaken(known, event);
       await workflows.report(incidentId, message, known?.restore);
       const record = await watch.until(
@@ -192,12 +192,12 @@ export class Incidents {
 
   async #reopen(incidentId: string, said: Word & { by: string }, gone: AbortSignal | undefined): Promise<IncidentView> {
     const { records, workflows, appearsWithinMs = APPEARS_WITHIN_MS } = this.#deps;
-    const watch = await RecordWatch.open(records, 'incident', incidentId);
+    const watch = await watchRecord(records, 'incident', incidentId);
     try {
-      const before = recordOf(watch.row);
+      const before = recordOf(watch.seen);
       if (before === undefined) throw incidentNotFound(incidentId);
       await workflows.reopen(incidentId, said, before.restore);
-      const isOpen = (row: typeof watch.row) => (row !== undefined && !row.done ? recordOf(row) : undefined);
+      const isOpen = (row: typeof watch.seen) => (row !== undefined && !row.done ? recordOf(row) : undefined);
       return viewOf((await watch.until(isOpen, appearsWithinMs, gone)) ?? before);
     } finally {
       watch.close();

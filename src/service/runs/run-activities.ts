@@ -5,7 +5,7 @@ import type { OwnRun, RunActivities, RunTarget, StartRunRequest } from '../../co
 import type { RunStart } from '../../domain/runs/run-state.ts';
 import type { LogSource } from '../../ports/log-source.ts';
 import type { RosterRow } from '../../ports/roster.ts';
-import { AgentWatch } from '../agent-watch.ts';
+import { watchAgent } from '../agent-watch.ts';
 import type { Call } from '../caller.ts';
 import { commandAgent, type CommandParts } from '../commands.ts';
 import { createAgent } from '../creation.ts';
@@ -141,7 +141,7 @@ async function startAtRest({ agents }: RunActivityDeps, row: RosterRow, run: Own
   const { agent_id, decision } = row;
   const { restore: _restore, run: _before, signature: _signature, ...input } = decision.input;
   const spec = agents.sign({ ...input, run });
-  const watch = await AgentWatch.open(agents.roster, agent_id);
+  const watch = await watchAgent(agents.roster, agent_id);
   try {
     const onceId = `run/${run.run_id}/${run.attempt}`;
     const args = { spec, request_id: requestIdOf(run.run_id, `start/${run.attempt}`) };
