@@ -230,6 +230,14 @@ describe('schedules through the API', () => {
     const future = { from: range.from, to: new Date(Date.now() + 60_000).toISOString() };
     const refused = await daemon.call<Refusal>('POST', '/schedules/fill/backfill', future);
     expect([refused.status, refused.body.error.details?.field]).toEqual([400, 'to']);
+    const years = { from: '2000-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' };
+    const tooMany = await daemon.call<Refusal>('POST', '/schedules/fill/backfill', years);
+    expect([tooMany.status, tooMany.body.error.message]).toEqual([
+      400,
+      'from 2000-01-01T00:00:00Z to 2026-01-01T00:00:00Z the schedule fill has more than 10000 calls, ' +
+        'which is the limit of one backfill; backfill smaller ranges, one after the other',
+    ]);
+    expect((await schedule('fill')).counts.made).toBe(13);
   }, 60_000);
 
   it('in mode run make their agent anew each time, and delete it', async () => {

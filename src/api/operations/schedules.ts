@@ -77,6 +77,7 @@ export const SCHEDULE_OPERATIONS: Operations = {
   'POST /schedules/:schedule_id/backfill': change(
     'backfillSchedule',
     'Make the calls of a time that is over',
-    'One after the other, unless `overlap` says otherwise. A call that was made within a day is not made again.',
+    'One after the other, unless `overlap` says otherwise. A call that was made within a day is not made again. ' +
+      'At most 10000 calls; more are refused.',
   ),
 };

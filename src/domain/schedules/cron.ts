@@ -16,6 +16,8 @@ export interface CronFields {
   text: string;
   count: 5 | 6 | 7;
   /** Values that match, ascending; null: any. */
+  seconds: number[] | null;
+  minutes: number[] | null;
   hours: number[] | null;
   daysOfMonth: number[] | null;
   months: number[] | null;
@@ -116,11 +118,15 @@ function parseFields(text: string): CronFields {
       throw new TypeError(`${(error as Error).message}${hintFor(text, words.length)}`, { cause: error });
     }
   });
-  const [hours, daysOfMonth, months, daysOfWeek] = values.slice(words.length === 7 ? 2 : 1);
+  // Without a field of their own, seconds are 0.
+  const whole = words.length === 7 ? values : [[0], ...values];
+  const [seconds, minutes, hours, daysOfMonth, months, daysOfWeek] = whole;
   const result: CronFields = {
     kind: 'fields',
     text,
     count: words.length as CronFields['count'],
+    seconds: seconds ?? null,
+    minutes: minutes ?? null,
     hours: hours ?? null,
     daysOfMonth: daysOfMonth ?? null,
     months: months ?? null,

@@ -2,12 +2,13 @@ import type { AgentInput } from '../../contract/agent-input.ts';
 import { CodedError } from '../../contract/errors.ts';
 import type { AgentSchedule, Overlap, ScheduleInput, ScheduleView } from '../../contract/schedule-view.ts';
 import type { TickInput } from '../../contract/tick.ts';
+import { countCalls } from '../../domain/schedules/call-count.ts';
 import { parseMoment } from '../../domain/schedules/moment.ts';
 import type { Roster } from '../../ports/roster.ts';
 import { canonicalJson } from '../../trust/canonical-json.ts';
 import { agentNotFound } from '../agent-workflows.ts';
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
-import { overlapOf } from './schedule-options.ts';
+import { overlapOf, whenOfTick } from './schedule-options.ts';
 import { scheduleViewOf } from './schedule-views.ts';
 import { scheduleExists, type FoundSchedule, type TemporalSchedules } from './temporal-schedules.ts';
 import { makesItsAgent, tickOf } from './ticks.ts';
@@ -38,6 +39,9 @@ export interface BackfillRange {
   /** @default buffer_all: one after the other */
   overlap?: Overlap;
 }
+
+/** Of one backfill. Each call is a workflow, and the ones that wait keep what is due now waiting. */
+export const MAX_BACKFILL_CALLS = 10_000;
 
 /**
  * Schedules: each one is a Temporal Schedule, and what was written stands in it. All may read them, the admin changes them.
@@ -117,7 +121,10 @@ export class Schedules {
     return this.#view(scheduleId);
   }
 
-  /** Makes the calls of a time that is over; one that has been made within a day is not made again. */
+  /**
+   * Makes the calls of a time that is over; one that has been made within a day is not made again.
+   * @throws CodedError SCHEDULE_NOT_FOUND, INVALID_REQUEST, also for more than `MAX_BACKFILL_CALLS`
+   */
   async backfill(
     call: Call,
     scheduleId: string,
@@ -129,6 +136,10 @@ export class Schedules {
     if (end < start) throw refused('to', to, `a time after from, which is ${from}`);
     const nowMs = this.#now();
     if (end > nowMs) throw refused('to', to, `a time that is over, such as "${new Date(nowMs).toISOString()}"`);
+    const { tick } = await this.#deps.temporal.find(scheduleId);
+    const whole = { fromMs: start, toMs: end, timezone: tick.schedule.timezone ?? 'UTC' };
+    if (countCalls(whenOfTick(tick), whole, MAX_BACKFILL_CALLS) > MAX_BACKFILL_CALLS)
+      throw tooMany(scheduleId, from, to);
     const range = { start: new Date(start), end: new Date(end), overlap: overlapOf(overlap) };
     await this.#deps.temporal.backfill(scheduleId, range);
     return this.#view(scheduleId);
@@ -244,3 +255,11 @@ function absolute(field: string, text: string): number {
 
 const refused = (field: string, seen: string, expected: string): CodedError =>
   new CodedError('INVALID_REQUEST', `${field} is ${JSON.stringify(seen)}; expected ${expected}`, { field });
+
+const tooMany = (scheduleId: string, from: string, to: string): CodedError =>
+  new CodedError(
+    'INVALID_REQUEST',
+    `from ${from} to ${to} the schedule ${scheduleId} has more than ${MAX_BACKFILL_CALLS} calls, which is the limit of one backfill; ` +
+      'backfill smaller ranges, one after the other',
+    { field: 'from', limit: MAX_BACKFILL_CALLS },
+  );
