@@ -95,7 +95,7 @@ export function addIncidentCommands(program: Command): void {
     .option('--reason <text>', 'of a proposal: why')
     .option('--risk <risk>', 'of a proposal: low, medium or high (high)')
     .option('--expires <time>', 'of a proposal: by when it has to be decided, such as 2h')
-    .option('--on-expiry <what>', 'of a proposal: keep, approve or reject (keep)')
+    .option('--on-expiry <what>', 'of a proposal with --expires: keep, approve or reject (keep)')
     .action(async (summary: string, options: OpenOptions, command: Command) => {
       const { json, daemon } = contextOf(command);
       const incident = await daemon.json<IncidentView>('POST', '/incidents', { body: reportBody(summary, options) });

@@ -39,7 +39,13 @@ const proposal = strict({
   reason: z.string().min(1, 'a sentence that says why').max(2000),
   risk: z.enum(RISKS),
   expires: duration.exactOptional().meta({ description: 'A duration; without it, it never expires' }),
-  on_expiry: z.enum(ON_EXPIRY).exactOptional(),
+  on_expiry: z
+    .enum(ON_EXPIRY)
+    .exactOptional()
+    .meta({ description: 'What it is when `expires` is over; only with `expires`' }),
+}).refine(({ expires, on_expiry }) => on_expiry === undefined || expires !== undefined, {
+  path: ['on_expiry'],
+  message: 'proposal.expires beside it, such as "2h": what never expires needs no on_expiry',
 });
 
 /** The body of `POST /incidents`. */

@@ -32,6 +32,11 @@ describe('POST /incidents', () => {
       { summary: 'x', proposal: { ...proposal, action: { command: 'delete', agent_id: 'w' } } },
       'or a command of the daemon such as { "command": "restart", "agent_id": "w1" }',
     ],
+    [
+      'an end without a time',
+      { summary: 'x', proposal: { ...proposal, on_expiry: 'reject' } },
+      'proposal.on_expiry is "reject" (string); expected proposal.expires beside it, such as "2h"',
+    ],
     ['no duration', { summary: 'x', proposal: { ...proposal, expires: 'soon' } }, 'proposal.expires is "soon"'],
   ])('with %s is refused, naming the field', async (_case, json, says) => {
     const response = await send(api, 'POST', '/incidents', json === undefined ? {} : { json });

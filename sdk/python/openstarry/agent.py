@@ -244,7 +244,7 @@ class Agent:
         become of it is returned. action: {"command": "restart", "agent_id": "w1"}, which the daemon carries out once it is
         approved; or a text: then the asker does it. reason: why, for those who decide. risk: low, medium or high.
         options: those of `report`; summary: by default what is proposed; expires: such as "2h", by default it waits for
-        ever; on_expiry: keep (the default: it stays undecided), approve or reject."""
+        ever; on_expiry, only with expires: keep (the default: it stays undecided), approve or reject."""
         return self._incidents.propose(action, reason, risk, **options)
 
     def decision(self, incident_id: str, timeout: Optional[float] = None) -> Dict[str, Any]:

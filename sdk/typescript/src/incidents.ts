@@ -35,7 +35,7 @@ export interface ProposeOptions extends ReportOptions {
   summary?: string;
   /** Such as `"2h"`. @default it waits for ever */
   expires?: string;
-  /** What becomes of it when its time has run out; `keep`: it stays undecided. @default 'keep' */
+  /** What becomes of it when its time (`expires`) has run out, and only with it; `keep`: it stays undecided. @default 'keep' */
   on_expiry?: 'keep' | 'approve' | 'reject';
 }
 
