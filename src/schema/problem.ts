@@ -57,7 +57,7 @@ function problemOf(error: z.ZodError, value: unknown): Problem {
 }
 
 function unknownField(name: string, known: string[]): string {
-  if (known.length === 0) return '; none is taken here';
+  if (known.length === 0) return '; no fields are known here';
   const near = nearest(name, known);
   return `${near === undefined ? '' : `; did you mean "${near}"?`}; known: ${known.join(', ')}`;
 }
