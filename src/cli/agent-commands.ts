@@ -7,7 +7,7 @@ import { addRemoveCommand } from './remove-command.ts';
 import { collect, contextOf } from './context.ts';
 import { withExamples } from './examples.ts';
 import { addLogCommand } from './log-command.ts';
-import { agentLine, agentTable, print, table, vitalsLines } from './output.ts';
+import { agentLine, agentTable, descriptionLines, print, table, vitalsLines } from './output.ts';
 import { addSendCommand } from './send-command.ts';
 import { addSpawnCommand } from './spawn-command.ts';
 import { watchAgents } from './watch.ts';
@@ -57,7 +57,10 @@ export function addAgentCommands(program: Command): void {
       print(
         json,
         agent,
-        () => [agentLine(agent), ...vitalsLines(agent)].join('\n  ') + exitText(agent) + wayOut(agent),
+        () =>
+          [agentLine(agent), ...descriptionLines(agent), ...vitalsLines(agent)].join('\n  ') +
+          exitText(agent) +
+          wayOut(agent),
       );
     });
   withExamples(show, 'agents show w1', 'agents show w1 --json');

@@ -98,6 +98,19 @@ export function settledLine(agent: Settled): string {
   return agentLine(agent) + waiting;
 }
 
+/** What it is, a line each. */
+export function descriptionLines(agent: AgentView): string[] {
+  const { template_id, template_version, fault_domain, origin, started_at, pid } = agent;
+  const version = template_version === null ? '' : `, version ${template_version.slice(0, 12)}`;
+  const labels = Object.entries(agent.labels).map(([name, value]) => `${name}=${value}`);
+  return [
+    ...(started_at === null || pid === null ? [] : [`up ${since(started_at)}, since ${started_at}`]),
+    ...(template_id === null ? [] : [`template ${template_id}${version}`]),
+    ...(labels.length === 0 ? [] : [`labels: ${labels.join(', ')}`]),
+    `fault domain ${fault_domain}, from ${origin}`,
+  ];
+}
+
 /** What its host sees of it, a line each. */
 export function vitalsLines({ health, resources, limits, heartbeat }: AgentView): string[] {
   const lines = health === null ? [] : [`health: ${health}`];

@@ -310,6 +310,21 @@ describe('agents', () => {
       last_exit: { code: 7, signal: null, reason: 'it failed', at: 'then', log_tail: 'boom\nbang\n' },
     });
     expect((await cli(['agents', 'show', 'a'])).out).toContain('last exit: it failed (then)\n    boom\n    bang\n');
+    api.state.answer = agentView('a', {
+      template_version: '0123456789abcdef',
+      labels: { team: 'research', tier: '2' },
+      fault_domain: 'data',
+      origin: 'file /etc/openstarry.yaml',
+      started_at: new Date(Date.now() - 90_000).toISOString(),
+    });
+    const { out } = await cli(['agents', 'show', 'a']);
+    expect(out).toMatch(/\n  up 1 min 3\d s, since \d{4}-/);
+    expect(out).toContain(
+      '\n  template T, version 0123456789ab\n  labels: team=research, tier=2\n  fault domain data, from file /etc/openstarry.yaml\n',
+    );
+    api.state.answer = agentView('a', { template_id: null, template_version: null, pid: null, started_at: null });
+    const bare = (await cli(['agents', 'show', 'a'])).out;
+    for (const none of ['template', 'labels', 'up ']) expect(bare).not.toContain(none);
     api.state.answer = agentView('a', { state: 'disabled' });
     expect((await cli(['agents', 'show', 'a'])).out).toContain('openstarry-daemon agents start a\n');
     api.state.answer = undefined;
