@@ -27,7 +27,11 @@ export function addLogCommand(agents: Command): void {
       '-n, --tail <lines>',
       `how many lines of each to begin with (${TAIL_OF_ONE} of one, ${TAIL_OF_MANY} of several)`,
     )
-    .option('--since <when>', 'only what was written since then: 10m, or 2026-01-31T09:00:00Z')
+    .option(
+      '--since <when>',
+      'only what was written since then: 10m, or 2026-01-31T09:00:00Z. Exact where lines begin with their time or are ' +
+        'JSON with time, timestamp, ts or at; of other output, all of each file that has been written to since',
+    )
     .option('--all', 'all agents; with --follow also those that come')
     .option('--label <label>', 'agents with name=value, or name; repeatable', collect)
     .action(async (ids: string[], options: LogOptions, command: Command) => {
