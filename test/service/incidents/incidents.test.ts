@@ -137,6 +137,40 @@ describe('an incident', () => {
     await second.stop();
   });
 
+  it('tells a critical one on the next channel while the first does not answer, and comes back to the first', async () => {
+    const second = await new Receiver().start();
+    const hook = { type: 'webhook', secret: null } as const;
+    fixture.channels({ ...hook, name: 'mute', url: receiver.url }, { ...hook, name: 'next', url: second.url });
+    receiver.hangs = true;
+    const reportedAtMs = Date.now();
+    await report({ severity: 'critical' });
+    await until(() => second.taken.length > 0, { what: 'the notice on the second channel', deadlineMs: 20_000 });
+    expect(Date.now() - reportedAtMs).toBeLessThan(16_000);
+    const view = await fixture.untilIncident(id, ({ deliveries }) => deliveries[1]?.state === 'sent', 'sent');
+    expect(view.deliveries).toMatchObject([
+      { channel: 'mute', state: 'failed', attempts: 1, reason: expect.stringContaining('did not answer within 10000') },
+      { channel: 'next', state: 'sent', attempts: 1 },
+    ]);
+    await fixture.incidents.act(ADMIN, 'resolve', id, {});
+
+    // A round in which nobody takes it: those that may still take it are tried again, the others are not.
+    receiver.hangs = false;
+    id = `${id}.again`;
+    // Not for the end of the one before.
+    receiver.answersFor = second.answersFor = (body) => body.includes(id);
+    receiver.answers = [503];
+    second.answers = [404];
+    await report({ severity: 'critical' });
+    const again = await fixture.untilIncident(id, ({ deliveries }) => deliveries[0]?.state === 'sent', 'sent');
+    expect(again.deliveries).toMatchObject([
+      { channel: 'mute', state: 'sent' },
+      { channel: 'next', state: 'failed', attempts: 1, reason: expect.stringMatching(/answered 404/) },
+    ]);
+    expect(second.received.filter(({ body }) => body.includes(id))).toHaveLength(1);
+    await fixture.incidents.act(ADMIN, 'resolve', id, {});
+    await second.stop();
+  }, 60_000);
+
   it('does not send again what was delivered before, whatever Temporal has heard of it', async () => {
     const { incidents, lives } = fixture;
     await report();
