@@ -4,12 +4,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findConfig } from '../config/find-config.ts';
 import { loadConfig } from '../config/load-config.ts';
+import { variableNamesIn } from '../config/variable-names.ts';
 import { CodedError } from '../contract/errors.ts';
 import {
   CUSTODIAN_UNIT,
   custodianUnit,
   DAEMON_UNIT,
   daemonUnit,
+  environmentFileOf,
   LAUNCHD_LABEL,
   launchdPlist,
   type UnitFacts,
@@ -30,6 +32,13 @@ export interface InstallServiceOptions {
 export interface InstalledService {
   dry_run: boolean;
   files: { path: string; content: string }[];
+  /**
+   * Where the daemon finds variables: a unit has none but PATH and OPENSTARRY_HOME. A person writes it, mode 0600. Null where
+   * there is no such file (launchd).
+   */
+  environment_file: string | null;
+  /** Names of those that the configuration refers to. */
+  variables: string[];
   /** What is left for a person to run, in this order. */
   next: string[];
 }
@@ -56,7 +65,13 @@ export async function installService(options: InstallServiceOptions): Promise<In
   };
   const service = serviceOf(facts, platform, env);
   if (!dryRun) for (const { path: file, content } of service.files) write(file, content);
-  return { dry_run: dryRun, ...service };
+  return {
+    dry_run: dryRun,
+    files: service.files,
+    environment_file: platform === 'linux' ? environmentFileOf(facts.home) : null,
+    variables: await variableNamesIn(config),
+    next: service.next,
+  };
 }
 
 function serviceOf(
@@ -101,7 +116,21 @@ function write(file: string, content: string): void {
 }
 
 /** What was done, as people read it. */
-export function describeService({ dry_run, files, next }: InstalledService): string {
+export function describeService(service: InstalledService): string {
+  const { dry_run, files, next } = service;
   const shown = files.map(({ path: file, content }) => (dry_run ? `# ${file}\n${content}` : `Wrote ${file}`));
-  return [...shown, `${dry_run ? '# then' : 'Now'} run:`, ...next.map((line) => `  ${line}`)].join('\n');
+  const steps = [`${dry_run ? '# then' : 'Now'} run:`, ...next.map((line) => `  ${line}`)];
+  return [...shown, ...aboutVariables(service), ...steps].join('\n');
+}
+
+/** The shell in which a configuration was tried has variables that a service has not. */
+function aboutVariables({ dry_run, environment_file: file, variables }: InstalledService): string[] {
+  const mark = dry_run ? '# ' : '';
+  const where =
+    file === null
+      ? 'EnvironmentVariables of the plist'
+      : `${file}, mode 0600, NAME=value on each line; it need not be there`;
+  const lines = [`A service has no variables of your shell but PATH. Others stand in ${where}`];
+  if (variables.length > 0) lines.push(`The configuration refers to ${variables.join(', ')}: write them there first`);
+  return lines.map((line) => mark + line);
 }

@@ -17,6 +17,9 @@ export interface UnitFacts {
   path: string;
 }
 
+/** Further variables of the daemon, a `NAME=value` each line, as systemd reads it. It need not be there. */
+export const environmentFileOf = (home: string): string => `${home}/orchestrator/service.env`;
+
 export const CUSTODIAN_UNIT = 'openstarry-custodian.service';
 export const DAEMON_UNIT = 'openstarry-daemon.service';
 export const LAUNCHD_LABEL = 'com.openstarry.daemon';
@@ -72,6 +75,7 @@ export function daemonUnit(facts: UnitFacts): string {
         'ExecReload=kill -HUP $MAINPID',
         `WorkingDirectory=${escaped(facts.config.slice(0, facts.config.lastIndexOf('/')) || '/')}`,
         ...environment(facts),
+        `EnvironmentFile=-${escaped(environmentFileOf(facts.home))}`,
         ...userOf(facts),
         'KillSignal=SIGUSR2',
         'KillMode=process',

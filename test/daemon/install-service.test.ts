@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { installService } from '../../src/daemon/install-service.ts';
+import { describeService, installService } from '../../src/daemon/install-service.ts';
 import { runCommand } from '../../src/daemon/run-command.ts';
 import { custodianUnit, daemonUnit, launchdPlist, type UnitFacts } from '../../src/daemon/service-units.ts';
 
@@ -40,6 +40,8 @@ describe('the units', () => {
     ])
       expect(daemon).toContain(`\n${line}\n`);
     expect(daemon).not.toContain('Requires=');
+    expect(daemon).toContain('\nEnvironmentFile=-/srv/open starry/100%%/orchestrator/service.env\n');
+    expect(custodian).not.toContain('EnvironmentFile');
   });
 
   it('quote what needs it', () => {
@@ -91,6 +93,35 @@ describe('installService', () => {
     await writeFile(path.join(dir, 'bad.yaml'), 'ports: 5\n');
     const bad = installService({ scope: 'user', platform: 'linux', file: 'bad.yaml', cwd: dir, env: {}, dryRun: true });
     await expect(bad).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('says where variables stand, and which the configuration refers to', async () => {
+    const work = path.join(dir, 'work');
+    await mkdir(work);
+    await writeFile(
+      path.join(work, 'openstarry.yaml'),
+      [
+        'version: 1',
+        'plugins: { bus: { use: redis, url: { from_env: REDIS_URL } } }',
+        'agents:',
+        '  a: { command: [sh, -c, "echo $${NOT_ONE} $NEITHER"], env: { KEY: "${API_KEY}", HOW: "${HOW:-so}" } }',
+      ].join('\n'),
+    );
+    const env = {
+      HOME: dir,
+      OPENSTARRY_HOME: path.join(dir, 'home'),
+      PATH: '/usr/bin',
+      REDIS_URL: 'redis://127.0.0.1:1',
+    };
+    const service = await installService({ scope: 'user', platform: 'linux', cwd: work, env, dryRun: false });
+    const file = path.join(dir, 'home', 'orchestrator', 'service.env');
+    expect(service).toMatchObject({ environment_file: file, variables: ['API_KEY', 'HOW', 'REDIS_URL'] });
+    expect(service.files[1]?.content).toContain(`\nEnvironmentFile=-${file}\n`);
+    const says = describeService(service);
+    expect(says).toContain(`${file}, mode 0600`);
+    expect(says).toContain('The configuration refers to API_KEY, HOW, REDIS_URL: write them there first');
+    expect(JSON.stringify(service)).not.toContain('redis://');
+    expect(describeService(await install(true))).not.toContain('refers to');
   });
 
   it('knows launchd, marked as untested, and refuses other systems', async () => {
