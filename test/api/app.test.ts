@@ -249,6 +249,10 @@ describe('bad input is a 4xx that names what is wrong', () => {
     );
     expect((await send('POST', '/agents/a/signal')).json().error.message).toMatch(/^In the body, the value is null;/);
   });
+  test('a field where none is known', async () => {
+    const { error } = (await send('GET', '/schedules?agent_id=x')).json();
+    expect(error.message).toBe('In the query, agent_id is not a known field; no fields are known here');
+  });
   const post = (payload: string | Buffer, type = 'application/json') =>
     send('POST', '/agents', { payload, headers: { 'content-type': type } });
 
