@@ -31,12 +31,14 @@ export interface CountsReport {
 /**
  * Compares what a schedule has left out with what was known. It is told once, not once for each call.
  * @param known undefined at the first look
+ * @param isBackfilled true if an operator has had calls of a time that is over made: that those wait is what he asked for
  */
 export function lookAtCounts(
   scheduleId: string,
   known: SeenCounts | undefined,
   counts: CallCounts,
   nowMs: number,
+  isBackfilled = false,
 ): { seen: SeenCounts; report?: CountsReport } {
   const before = known ?? { skipped: 0, missed: 0, dropped: 0, buffered: 0, told: 'nothing', troubleAtMs: 0 };
   const grown = {
@@ -53,7 +55,8 @@ export function lookAtCounts(
   const isKnown = before.told === 'left_out' || (before.told === 'waiting' && !isLeftOut);
   const told = isLeftOut || before.told === 'left_out' ? 'left_out' : 'waiting';
   const seen: SeenCounts = { ...counts, told, troubleAtMs: nowMs };
-  return isKnown ? { seen } : { seen, report: reportOf(scheduleId, grown, counts) };
+  const isAskedFor = isBackfilled && !isLeftOut;
+  return isKnown || isAskedFor ? { seen } : { seen, report: reportOf(scheduleId, grown, counts) };
 }
 
 /** A schedule that was made anew counts from zero. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IncidentReport } from '../../contract/incident-view.ts';
-import { lookAtCounts, type SeenCounts } from '../../domain/schedules/counts.ts';
+import { lookAtCounts, QUIET_MS, type SeenCounts } from '../../domain/schedules/counts.ts';
 import type { Roster } from '../../ports/roster.ts';
 import { countsOf } from './schedule-views.ts';
 import type { Gone, Schedules } from './schedules.ts';
@@ -8,7 +8,7 @@ import type { FoundSchedule, TemporalSchedules } from './temporal-schedules.ts';
 
 export interface ScheduleWatchDeps {
   temporal: Pick<TemporalSchedules, 'list'>;
-  schedules: Pick<Schedules, 'removeOf'>;
+  schedules: Pick<Schedules, 'removeOf' | 'isBackfilled'>;
   roster: Pick<Roster, 'subscribe' | 'get' | 'history' | 'getFact' | 'setFact'>;
   /** Whether the agent's workflow is open. */
   isOpen: (agentId: string) => Promise<boolean>;
@@ -84,12 +84,14 @@ export class ScheduleWatch {
   }
 
   async #look(found: readonly FoundSchedule[]): Promise<void> {
-    const { roster, report, now = Date.now } = this.#deps;
+    const { roster, report, schedules, now = Date.now } = this.#deps;
     const before = JSON.parse((await roster.getFact(FACT)) ?? '{}') as Record<string, SeenCounts>;
     const after: Record<string, SeenCounts> = {};
     for (const { tick, description } of found) {
       const { schedule_id, agent_id } = tick.schedule;
-      const { seen, report: trouble } = lookAtCounts(schedule_id, before[schedule_id], countsOf(description), now());
+      const counts = countsOf(description);
+      const isBackfilled = schedules.isBackfilled(schedule_id, QUIET_MS);
+      const { seen, report: trouble } = lookAtCounts(schedule_id, before[schedule_id], counts, now(), isBackfilled);
       if (trouble !== undefined) {
         const { severity, summary, value } = trouble;
         await report({

@@ -48,6 +48,8 @@ export const MAX_BACKFILL_CALLS = 10_000;
  */
 export class Schedules {
   readonly #deps: SchedulesDeps;
+  /** When calls of a time that is over were last asked for. */
+  readonly #backfilledAtMs = new Map<string, number>();
 
   constructor(deps: SchedulesDeps) {
     this.#deps = deps;
@@ -99,6 +101,7 @@ export class Schedules {
   async remove(call: Call, scheduleId: string): Promise<void> {
     await this.#admitAdmin(call, 'delete schedules');
     await this.#deps.temporal.delete(scheduleId);
+    this.#backfilledAtMs.delete(scheduleId);
   }
 
   async pause(call: Call, scheduleId: string, note: string | undefined): Promise<ScheduleView> {
@@ -141,8 +144,15 @@ export class Schedules {
     if (countCalls(whenOfTick(tick), whole, MAX_BACKFILL_CALLS) > MAX_BACKFILL_CALLS)
       throw tooMany(scheduleId, from, to);
     const range = { start: new Date(start), end: new Date(end), overlap: overlapOf(overlap) };
+    this.#backfilledAtMs.set(scheduleId, nowMs);
     await this.#deps.temporal.backfill(scheduleId, range);
     return this.#view(scheduleId);
+  }
+
+  /** Whether this daemon has been asked for calls of a time that is over within the last `withinMs`. */
+  isBackfilled(scheduleId: string, withinMs: number): boolean {
+    const atMs = this.#backfilledAtMs.get(scheduleId);
+    return atMs !== undefined && this.#now() - atMs < withinMs;
   }
 
   // ── schedules that come with their agents ─────────────────────────────────────────────────────────────────────

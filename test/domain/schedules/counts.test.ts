@@ -34,6 +34,16 @@ describe('lookAtCounts', () => {
     );
   });
 
+  it('does not tell that calls wait which an operator has asked for, but that they are left out', () => {
+    const waiting = lookAtCounts('s', undefined, { ...NONE, buffered: 900 }, 0, true);
+    expect(waiting.report).toBeUndefined();
+    expect(waiting.seen.told).toBe('waiting');
+    // They wait on when the backfill is forgotten.
+    expect(lookAtCounts('s', waiting.seen, { ...NONE, buffered: 800 }, 1).report).toBeUndefined();
+    const dropped = lookAtCounts('s', waiting.seen, { ...NONE, buffered: 1000, dropped: 1 }, 1, true);
+    expect(dropped.report?.severity).toBe('warning');
+  });
+
   it('tells waiting calls as information, and those left out after that as a warning', () => {
     const waiting = lookAtCounts('s', undefined, { ...NONE, buffered: 3 }, 0);
     expect(waiting.report).toMatchObject({ severity: 'info', value: '3 calls are waiting for the one before to end' });
