@@ -52,8 +52,8 @@ export type Judgement =
  * Was this end the agent's failure?
  *
  * An end for being unhealthy or over a limit is one, whatever the exit code. Else only an exit of its own doing is judged.
- * Exit 0 or one of `successExitCodes` is a success, except under `always`
- * after a run shorter than `resetAfterMs`: a program that is meant to run for ever and leaves at once has failed.
+ * One of `successExitCodes` is a success, except under `always` after a run shorter than `resetAfterMs`: a program that is
+ * meant to run for ever and leaves at once has failed.
  */
 export function judge(policy: RestartPolicy, exit: ExitRecord): Judgement {
   if (exit.cause === 'unhealthy' || exit.cause === 'limit') return { kind: 'failure' };
@@ -135,7 +135,7 @@ export function opensIncident(policy: RestartPolicy, history: FailureHistory): b
   return history.consecutive >= policy.incidentAt;
 }
 
-/** `90000` → `1m 30s`, for sentences. */
+/** `90000` → `1 min 30 s`, for sentences. */
 export function describeMs(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = Math.round(ms / 100) / 10;
