@@ -112,7 +112,8 @@ describe('keep', () => {
     const pid = await keptDaemon('exec sleep 1000');
     const stop = { agent: '_daemon', generation: 1, cause: 'operator', signal: 'SIGTERM', grace_ms: 1000 } as const;
     await host.client.request('stop', stop);
-    await until(() => !isAlive(pid), { what: 'its end' });
+    await until(async () => (await entry()).live === undefined, { what: 'its end' });
+    expect(isAlive(pid)).toBe(false);
     expect((await host.spawn('_daemon', 2, ['sleep', '1000'])).adopted).toBe(false);
   });
 
