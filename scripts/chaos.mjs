@@ -9,7 +9,7 @@ import path from 'node:path';
 import { build } from './build.mjs';
 import { main, ROOT, setUp } from './setup.mjs';
 
-const TIMED = ['adoption', 'commands', 'disk', 'floods', 'trees'].map((name) => `${name}.test.ts`);
+const TIMED = ['adoption', 'commands', 'disk', 'trees'].map((name) => `${name}.test.ts`);
 
 async function runChaos(args) {
   await setUp();
@@ -43,7 +43,7 @@ async function runChaos(args) {
 
 /**
  * Cases of seconds by the clock have the machine for themselves. The others mostly wait, for time-outs that have to pass
- * before something that was lost is missed: two files at a time.
+ * before something that was lost is missed: three files at a time.
  */
 function passesOf(args) {
   if (args.length > 0) {
@@ -53,8 +53,8 @@ function passesOf(args) {
   const files = readdirSync(path.join(ROOT, 'test', 'chaos')).filter((name) => name.endsWith('.test.ts'));
   const of = (isTimed) => files.filter((name) => TIMED.includes(name) === isTimed).map((name) => `test/chaos/${name}`);
   return [
+    ['--maxWorkers=3', ...of(false)],
     ['--no-file-parallelism', ...of(true)],
-    ['--maxWorkers=2', ...of(false)],
   ];
 }
 
