@@ -34,6 +34,7 @@ export class CustodyLink {
   private readonly options: CustodyLinkOptions;
   private connection: CustodianConnection | undefined;
   private ending = false;
+  private isReconnecting = false;
 
   constructor(options: CustodyLinkOptions) {
     this.options = options;
@@ -83,17 +84,22 @@ export class CustodyLink {
     });
   }
 
+  /** One at a time. A connection that is held is kept, whatever fails after it: the custodian knows one daemon only. */
   private async reconnect(): Promise<void> {
+    if (this.isReconnecting) return;
+    this.isReconnecting = true;
     this.options.onTrouble('The custodian is gone; starting another', undefined);
     for (let waitMs = RETRY_FIRST_MS; !this.ending; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
-        await this.hold(await this.options.connect());
+        if (!this.connection) await this.hold(await this.options.connect());
+        const held = this.connection;
         await this.options.onReconnected();
-        return;
+        if (this.connection === held) break;
       } catch (error) {
         this.options.onTrouble('Cannot reach or start a custodian; trying again', error);
-        await delay(waitMs);
       }
+      await delay(waitMs);
     }
+    this.isReconnecting = false;
   }
 }

@@ -152,6 +152,7 @@ async function untilSettled(trial: Trial, what: string): Promise<void> {
   } catch (error) {
     const odd = last.filter((view) => !isSettled(view));
     const details = await Promise.all(odd.map(({ agent_id: id }) => trial.describe(id)));
-    throw new Error(`${(error as Error).message}: ${details.join('\n')}`, { cause: error });
+    const whole = await trial.describeAll();
+    throw new Error(`${(error as Error).message}: ${[...details, whole].join('\n')}`, { cause: error });
   }
 }

@@ -138,6 +138,31 @@ export class Trial {
     });
   }
 
+  /** What each side says of all of them. */
+  async describeAll(): Promise<string> {
+    const said = async (what: () => Promise<unknown>): Promise<unknown> =>
+      what().catch((error: unknown) => `refused: ${String(error)}`);
+    const fleet = await said(async () =>
+      (await this.fleet()).map(({ agent_id, state, desired, generation, pid }) => [
+        agent_id,
+        state,
+        desired,
+        generation,
+        pid,
+      ]),
+    );
+    const custody = await said(async () =>
+      (await this.daemon.custody()).entries.map(({ agent, live }) => [agent, live]),
+    );
+    const status = await said(() => this.daemon.status());
+    const log = readFileSync(path.join(this.daemon.stateDir, 'daemon.log'), 'utf8').trim().split('\n').slice(-30);
+    const custodian = readFileSync(path.join(this.daemon.stateDir, 'custodian.log'), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(-20);
+    return JSON.stringify({ fleet, custody, status, log, custodian });
+  }
+
   checkDatabases(when: string): void {
     const folder = path.join(this.daemon.stateDir, 'temporal');
     const temporal = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : [];
