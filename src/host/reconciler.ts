@@ -115,7 +115,9 @@ export class Reconciler {
   private async handOverEach(): Promise<void> {
     for (const order of await this.options.custodian.orders()) {
       try {
-        await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, {});
+        // Calls to a server that stood still may come through after they were given up, behind what was asked for since.
+        const once_id = `order/${order.verb}/${order.at}`;
+        await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, { once_id });
       } catch (error) {
         if (!(error instanceof WorkflowNotFoundError)) throw error;
         // Its workflow is lost: it is re-created first, and gets the order in the next pass.
