@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CodedError } from '../contract/errors.ts';
+import { CodedError, codeOf } from '../contract/errors.ts';
 import { SEARCH_ATTRIBUTES } from '../contract/names.ts';
 import type { Events } from '../custodian/protocol.ts';
 import { type Backoff, backoffDelayMs } from '../domain/backoff.ts';
 import type { ExitRecord } from '../domain/custody.ts';
 import { choosePorts } from './free-port.ts';
 import type { TemporalBinary } from './temporal-binary.ts';
-import { type CustodyCalls, exitText, logTail, TemporalCustody, unseenExit } from './temporal-custody.ts';
+import { type CustodyCalls, exitText, logTail, portWasTaken, TemporalCustody, unseenExit } from './temporal-custody.ts';
 import { temporalDatabase } from './temporal-database.ts';
 import { untilTemporalAnswers } from './temporal-ready.ts';
 import { readTemporalRecord, type TemporalRecord, writeTemporalRecord } from './temporal-record.ts';
@@ -17,6 +17,8 @@ import { EMBEDDED_NAMESPACE, temporalServerArgs } from './temporal-server-args.t
 const RESTART_BACKOFF: Backoff = { initialMs: 200, factor: 2, maxMs: 30_000, jitter: 0.1 };
 /** A run of this length ends a series of failures. */
 const STABLE_MS = 60_000;
+/** How often other ports are chosen when somebody takes one between the choice and the server's start. */
+const PORT_TRIES = 5;
 
 export interface EmbeddedTemporalOptions {
   custody: CustodyCalls;
@@ -133,10 +135,20 @@ export class EmbeddedTemporal {
   }
 
   async #startFirst(): Promise<RunningTemporal> {
-    const { binary, ports, stateDir } = this.#options;
+    const { binary, log, ports, stateDir } = this.#options;
     await temporalDatabase(stateDir, binary.version); // the plainer complaint comes first
-    const chosen = await choosePorts({ Temporal: ports.temporal, 'the Temporal Web UI': ports.ui });
-    return this.#launch({ port: chosen.Temporal, ui_port: chosen['the Temporal Web UI'] });
+    for (let tried = 1; ; tried++) {
+      const chosen = await choosePorts({ Temporal: ports.temporal, 'the Temporal Web UI': ports.ui });
+      try {
+        return await this.#launch({ port: chosen.Temporal, ui_port: chosen['the Temporal Web UI'] });
+      } catch (error) {
+        if (codeOf(error) !== 'PORT_IN_USE' || tried === PORT_TRIES) throw error;
+        log.warn(
+          { ports: chosen, tried },
+          `${(error as Error).message}\nIt is tried again, with other ports where any are allowed`,
+        );
+      }
+    }
   }
 
   /** One attempt, from the spawn to the first answer. What does not get that far is stopped again. */
@@ -158,24 +170,25 @@ export class EmbeddedTemporal {
       cwd: path.dirname(database),
     });
     try {
-      await this.#untilReady(record);
+      await this.#untilReady(record, () => portWasTaken(spawned.log_path));
     } catch (error) {
       const ended = this.#hasEnded(record.generation);
       if (!ended) await this.#custody.stop(record.generation);
       if (this.#abort.signal.aborted) throw error;
       const how = ended ? `ended before it answered (${exitText(this.#lastExit)})` : (error as Error).message;
       const message = `The embedded Temporal server: ${how}. The end of its log ${spawned.log_path}:\n${await logTail(spawned.log_path)}`;
-      throw new CodedError('TEMPORAL_UNAVAILABLE', message, { log: spawned.log_path }, error);
+      const code = (await portWasTaken(spawned.log_path)) ? 'PORT_IN_USE' : 'TEMPORAL_UNAVAILABLE';
+      throw new CodedError(code, message, { log: spawned.log_path }, error);
     }
     return this.#describe(record, spawned.pid, spawned.adopted);
   }
 
-  async #untilReady(record: TemporalRecord): Promise<void> {
+  async #untilReady(record: TemporalRecord, hasFailed?: () => Promise<boolean>): Promise<void> {
     const connection = await untilTemporalAnswers({
       address: addressOf(record),
       namespace: EMBEDDED_NAMESPACE,
       deadlineMs: this.#readyMs,
-      hasEnded: () => this.#hasEnded(record.generation),
+      hasEnded: async () => this.#hasEnded(record.generation) || (await hasFailed?.()) === true,
       signal: this.#abort.signal,
     });
     try {

@@ -1,7 +1,16 @@
+import { randomInt } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { CodedError } from '../contract/errors.ts';
 
 const HOST = '127.0.0.1';
+
+/**
+ * Where free ports are looked for: below those that systems lend to outgoing connections (Linux 32768-60999, macOS and IANA
+ * 49152-65535). A port of those can be lent away between being found and being listened on, or while a server restarts.
+ */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_000;
+const TRIES = 50;
 
 /** @throws CodedError PORT_IN_USE, naming the port and what it was wanted for */
 export async function assertPortFree(port: number, purpose: string): Promise<void> {
@@ -21,11 +30,19 @@ export async function choosePorts<Purpose extends string>(
   const held: Array<[Purpose, Server]> = [];
   try {
     for (const [purpose, port] of Object.entries(wanted) as Array<[Purpose, number]>)
-      held.push([purpose, await listen(port, purpose)]);
+      held.push([purpose, port === 0 ? await listenAnywhere(purpose) : await listen(port, purpose)]);
     return Object.fromEntries(held.map(([purpose, server]) => [purpose, portOf(server)])) as Record<Purpose, number>;
   } finally {
     await Promise.all(held.map(([, server]) => release(server)));
   }
+}
+
+async function listenAnywhere(purpose: string): Promise<Server> {
+  for (let tried = 0; tried < TRIES; tried++) {
+    const server = await listen(randomInt(FIRST_PORT, LAST_PORT), purpose).catch(() => undefined);
+    if (server !== undefined) return server;
+  }
+  return listen(0, purpose);
 }
 
 function listen(port: number, purpose: string): Promise<Server> {

@@ -84,3 +84,8 @@ export async function logTail(file: string): Promise<string> {
   const lines = text.trimEnd().split('\n').slice(-5);
   return lines.map((line) => `  ${line.slice(0, 400)}`).join('\n');
 }
+
+/** A server one of whose ports is taken says so and may then hang, without an end and without an answer. */
+export async function portWasTaken(file: string): Promise<boolean> {
+  return /bind: address already in use/.test(await logTail(file));
+}

@@ -13,7 +13,7 @@ export interface ReadinessOptions {
   namespace: string;
   deadlineMs: number;
   /** Asked between two tries: a server that has ended will not answer any more. */
-  hasEnded?: () => boolean;
+  hasEnded?: () => boolean | Promise<boolean>;
   signal?: AbortSignal;
 }
 
@@ -30,7 +30,7 @@ export async function untilTemporalAnswers(options: ReadinessOptions): Promise<C
     options.signal?.throwIfAborted();
     const { connection, reason } = await tryOnce(options, end);
     if (connection !== undefined) return connection;
-    if (options.hasEnded?.() === true)
+    if ((await options.hasEnded?.()) === true)
       throw new CodedError('TEMPORAL_UNAVAILABLE', 'Temporal ended before it answered', { address });
     if (performance.now() > end) {
       const message = `Temporal at ${address} does not answer within ${deadlineMs / 1000} s: ${reason}`;

@@ -154,6 +154,29 @@ describe('EmbeddedTemporal', () => {
     expect(custody.pid).toBeUndefined();
   });
 
+  test('start chooses other ports if one is taken from under a server, which then hangs', async () => {
+    const once = path.join(stateDir, 'once');
+    const binary = await script(`if [ ! -e "${once}" ]; then
+  : > "${once}"
+  echo '{"level":"FATAL","msg":"listen tcp 127.0.0.1:36239: bind: address already in use"}'
+  exec sleep 600
+fi
+exec "${inject('temporalCli')}" "$@"`);
+    const running = await embedded({ binary }).start();
+    expect(await serves(running.address)).toBe(true);
+    expect(custody.spawned.map((params) => params.generation)).toEqual([1, 2]);
+    const [first, second] = custody.spawned.map(({ command }) => command[command.indexOf('--ui-port') + 1]);
+    expect(first).not.toBe(second);
+    expect(logged.join()).toContain('bind: address already in use');
+  });
+
+  test('start gives up on ports that are taken again and again, and stops what hangs', async () => {
+    const binary = await script(`echo 'listen tcp 127.0.0.1:1: bind: address already in use'; exec sleep 600`);
+    await expect(embedded({ binary }).start()).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+    expect(custody.spawned).toHaveLength(5);
+    expect(custody.pid).toBeUndefined();
+  });
+
   test('start refuses a database of another version and says what to do', async () => {
     await mkdir(path.join(stateDir, 'temporal'));
     const other = path.join(stateDir, 'temporal', 'temporal-1.4.0.db');
