@@ -22,16 +22,67 @@ export function countResults(report, exitCode) {
   return { passed, failed, skipped: (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0) };
 }
 
+/** More files than this that fail are not tests in a hurry. */
+const MAX_AGAIN = 3;
+
+/**
+ * The files whose failures deserve a second run, alone: with the others beside it, a test with a limit in seconds can be
+ * in want of a processor. None of the chaos cases, since what broke a promise once has broken it.
+ */
+export function filesToRunAgain(report) {
+  const failed = (report?.testResults ?? []).filter((file) => file.status === 'failed').map((file) => file.name);
+  const isChaos = (name) => name.split(path.sep).includes('chaos');
+  return failed.length > MAX_AGAIN || failed.some(isChaos) ? [] : failed;
+}
+
+/** @returns the titles of what failed in the first run and passed in the second */
+export function passedAgain(first, second) {
+  const titlesOf = (report, status) =>
+    (report?.testResults ?? []).flatMap((file) =>
+      file.assertionResults.filter((test) => test.status === status).map((test) => test.fullName),
+    );
+  const passed = new Set(titlesOf(second, 'passed'));
+  return titlesOf(first, 'failed').filter((title) => passed.has(title));
+}
+
+/** The first run's report, with the files that ran again as they were the second time. */
+export function withSecondRun(first, second, again) {
+  const kept = first.testResults.filter((file) => !again.includes(file.name));
+  const testResults = [...kept, ...(second?.testResults ?? [])];
+  const count = (...statuses) =>
+    testResults.flatMap((file) => file.assertionResults).filter((test) => statuses.includes(test.status)).length;
+  return {
+    testResults,
+    numPassedTests: count('passed'),
+    numFailedTests: count('failed'),
+    numPendingTests: count('pending', 'skipped', 'disabled'),
+    numTodoTests: count('todo'),
+  };
+}
+
 async function runTests(args) {
   await setUp();
   await build();
   const folder = mkdtempSync(path.join(os.tmpdir(), 'openstarry-test-report-'));
+  const vitest = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+  const run = async (name, ...given) => {
+    const file = path.join(folder, name);
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    const exitCode = await runInForeground([vitest, 'run', ...reporters, ...given]);
+    return { exitCode, report: readJson(file) };
+  };
   try {
-    const report = path.join(folder, 'report.json');
-    const vitest = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const exitCode = await runInForeground([vitest, 'run', ...reporters, ...args]);
-    const { passed, failed, skipped } = countResults(readJson(report), exitCode);
+    const first = await run('first.json', ...args);
+    const again = first.exitCode === 0 ? [] : filesToRunAgain(first.report);
+    let { passed, failed, skipped } = countResults(first.report, first.exitCode);
+    if (again.length > 0) {
+      process.stdout.write(`\nA second run, alone, of what failed: ${again.join(', ')}\n`);
+      const second = await run('second.json', '--no-file-parallelism', ...again);
+      ({ passed, failed, skipped } = countResults(withSecondRun(first.report, second.report, again), second.exitCode));
+      for (const title of passedAgain(first.report, second.report))
+        process.stdout.write(`\nPassed only in the second run, and to be mended: ${title}`);
+      process.stdout.write('\n');
+    }
     process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
     return failed > 0 ? 1 : 0;
   } finally {

@@ -8,12 +8,20 @@ import { runCommand } from '../../src/daemon/run-command.ts';
 interface BuildLock {
   withBuildLock: <T>(file: string, body: () => Promise<T>) => Promise<T>;
 }
+interface Report {
+  testResults: Array<{ name: string; status: string; assertionResults: Array<{ fullName: string; status: string }> }>;
+}
 interface TestScript {
+  filesToRunAgain: (report: Report | undefined) => string[];
+  passedAgain: (first: Report, second: Report) => string[];
+  withSecondRun: (first: Report, second: Report | undefined, again: string[]) => object;
   countResults: (report: object | undefined, exitCode: number) => { passed: number; failed: number; skipped: number };
 }
 const scripts = path.join(inject('root'), 'scripts');
 const { withBuildLock } = (await import(path.join(scripts, 'build-lock.mjs'))) as BuildLock;
-const { countResults } = (await import(path.join(scripts, 'test.mjs'))) as TestScript;
+const { countResults, filesToRunAgain, passedAgain, withSecondRun } = (await import(
+  path.join(scripts, 'test.mjs')
+)) as TestScript;
 
 describe('withBuildLock', () => {
   let folder: string;
@@ -84,5 +92,48 @@ describe('countResults', () => {
     ['no test at all', { numPassedTests: 0, testResults: [] }, 0, 0],
   ])('a run that failed for %s is never green', (_name, report, exitCode, passed) => {
     expect(countResults(report, exitCode)).toEqual({ passed, failed: 1, skipped: 0 });
+  });
+});
+
+describe('a second run', () => {
+  const file = (name: string, ...statuses: string[]): Report['testResults'][number] => ({
+    name,
+    status: statuses.includes('failed') ? 'failed' : 'passed',
+    assertionResults: statuses.map((status, index) => ({ fullName: `${name} ${index}`, status })),
+  });
+  const first: Report = {
+    testResults: [
+      file('/test/a.test.ts', 'passed', 'failed'),
+      file('/test/b.test.ts', 'passed', 'todo'),
+      { ...file('/test/c.test.ts'), status: 'failed' },
+    ],
+  };
+  const again = ['/test/a.test.ts', '/test/c.test.ts'];
+
+  test('is for the few files that failed, and never for a broken promise', () => {
+    expect(filesToRunAgain(first)).toEqual(again);
+    expect(filesToRunAgain({ testResults: [file('/test/b.test.ts', 'passed')] })).toEqual([]);
+    expect(filesToRunAgain({ testResults: [...first.testResults, file('/test/chaos/x.test.ts', 'failed')] })).toEqual(
+      [],
+    );
+    expect(filesToRunAgain({ testResults: ['d', 'e', 'f', 'g'].map((name) => file(name, 'failed')) })).toEqual([]);
+    expect(filesToRunAgain(undefined)).toEqual([]);
+  });
+
+  test('counts instead of the first, and names what only it passed', () => {
+    const second: Report = {
+      testResults: [file('/test/a.test.ts', 'passed', 'passed'), file('/test/c.test.ts', 'passed')],
+    };
+    expect(countResults(withSecondRun(first, second, again), 0)).toEqual({ passed: 4, failed: 0, skipped: 1 });
+    expect(passedAgain(first, second)).toEqual(['/test/a.test.ts 1']);
+  });
+
+  test('is red where what failed fails again, or nothing was reported', () => {
+    const second: Report = {
+      testResults: [file('/test/a.test.ts', 'passed', 'failed'), file('/test/c.test.ts', 'passed')],
+    };
+    expect(countResults(withSecondRun(first, second, again), 1)).toEqual({ passed: 3, failed: 1, skipped: 1 });
+    expect(passedAgain(first, second)).toEqual([]);
+    expect(countResults(withSecondRun(first, undefined, again), 1)).toMatchObject({ failed: 1 });
   });
 });
