@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import Database from 'libsql';
-import { openSqliteBus } from '../dist/adapters/sqlite-bus.js';
-import { openSqliteState } from '../dist/adapters/sqlite-state.js';
+import { openSqliteBus } from '../dist/adapters/sqlite/bus.js';
+import { openSqliteState } from '../dist/adapters/sqlite/state.js';
 import { DEFAULT_AGEING_MS } from '../dist/domain/messages/queue-order.js';
 import { DEFAULT_QUEUE_SETTINGS } from '../dist/domain/messages/queue-settings.js';
 

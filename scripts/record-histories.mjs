@@ -95,7 +95,7 @@ try {
 
   await call('POST', '/agents', { agent_id: 'impossible', command: ['/no/such/program'] });
 
-  const { findTemporal } = await import('../dist/daemon/temporal-binary.js');
+  const { findTemporal } = await import('../dist/daemon/temporal/binary.js');
   const cli = (await findTemporal()).path;
   const temporal = (...args) =>
     execFileSync(cli, [...args, '--address', `127.0.0.1:${ports.temporal}`], { encoding: 'utf8' });

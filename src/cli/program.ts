@@ -1,20 +1,20 @@
 import { Command } from 'commander';
-import { addAgentCommands } from './agent-commands.ts';
+import { addAgentCommands } from './commands/agents.ts';
 import { addCompletion } from './completion.ts';
-import { addConfigCommands } from './config-commands.ts';
-import { addDaemonCommands } from './daemon-commands.ts';
-import { addDoctorCommand } from './doctor-command.ts';
-import { addIncidentCommands } from './incident-commands.ts';
-import { addMessageCommands } from './message-commands.ts';
-import { addNotifyCommands } from './notify-commands.ts';
-import { addQueueCommands } from './queue-commands.ts';
-import { addRunCommands } from './run-commands.ts';
-import { addScheduleCommands } from './schedule-commands.ts';
-import { addServiceCommands } from './service-commands.ts';
-import { addSessionCommands } from './session-commands.ts';
-import { addStartCommands } from './start-commands.ts';
-import { addStateCommands } from './state-commands.ts';
-import { addTopicCommands } from './topic-commands.ts';
+import { addConfigCommands } from './commands/config.ts';
+import { addDaemonCommands } from './commands/daemon.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addIncidentCommands } from './commands/incidents.ts';
+import { addMessageCommands } from './commands/messages.ts';
+import { addNotifyCommands } from './commands/notify.ts';
+import { addQueueCommands } from './commands/queues.ts';
+import { addRunCommands } from './commands/runs.ts';
+import { addScheduleCommands } from './commands/schedules.ts';
+import { addServiceCommands } from './commands/service.ts';
+import { addSessionCommands } from './commands/sessions.ts';
+import { addStartCommands } from './commands/start.ts';
+import { addStateCommands } from './commands/state.ts';
+import { addTopicCommands } from './commands/topics.ts';
 import { ownVersion } from './version.ts';
 
 const EXAMPLES = `

@@ -9,7 +9,7 @@ import type { ExitRecord } from '../domain/custody.ts';
 import { connectCustodian, CustodianError, type CustodianClient } from '../host/custodian-client.ts';
 import { holdCustodian } from './hold-custodian.ts';
 import { StateDir } from './state-dir.ts';
-import type { CustodyCalls } from './temporal-custody.ts';
+import type { CustodyCalls } from './temporal/custody.ts';
 
 const AGENT = '_daemon';
 const LOG = { max_bytes: 16 * 1024 * 1024, keep: 3 };

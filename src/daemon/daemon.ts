@@ -1,7 +1,7 @@
 /** The composition root: puts the parts together in the order in which they need each other, and takes them apart again. */
 import { Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
-import { openSqliteRoster } from '../adapters/sqlite-roster.ts';
+import { openSqliteRoster } from '../adapters/sqlite/roster.ts';
 import type { FailStopRequest } from '../contract/activities.ts';
 import type { DaemonFacts, DaemonPhase, PortName } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
@@ -15,20 +15,20 @@ import { AgentWorkflows } from '../service/agent-workflows.ts';
 import { loadKeys, type Keys } from '../trust/keys.ts';
 import { signInput } from '../trust/signature.ts';
 import { tellKeeper } from './background.ts';
-import { Configuration } from './configuration.ts';
+import { Configuration } from './configuration/configuration.ts';
 import { tellSettings } from './custodian-settings.ts';
 import type { DaemonEnd, DaemonOptions } from './daemon-options.ts';
-import { assemble } from './assemble.ts';
+import { assemble } from './assembly/assemble.ts';
 import { assertPortFree } from './free-port.ts';
-import { temporalLogging } from './temporal-logging.ts';
-import type { Parts } from './parts.ts';
+import { temporalLogging } from './temporal/logging.ts';
+import type { Parts } from './assembly/parts.ts';
 import { Phases } from './phases.ts';
 import type { FailStop } from './state-dir.ts';
-import { ScheduleChanges } from './schedule-changes.ts';
-import { messagingConfig } from './messaging-parts.ts';
-import { openMessageStores, type MessageStores } from './message-stores.ts';
+import { ScheduleChanges } from './configuration/schedule-changes.ts';
+import { messagingConfig } from './assembly/messaging-parts.ts';
+import { openMessageStores, type MessageStores } from './assembly/message-stores.ts';
 import { takeDown, undoStart, type Standing } from './take-down.ts';
-import { openTemporal, type OpenTemporal } from './temporal.ts';
+import { openTemporal, type OpenTemporal } from './temporal/temporal.ts';
 
 /** A channel that has failed for long is tried again at most so much later; by default it is two minutes. */
 const CHANNEL = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 };

@@ -9,7 +9,7 @@ import { environmentOf } from '../host/environment.ts';
 import { findUser } from '../host/system-users.ts';
 import { resolveReferences } from '../schema/resolve-references.ts';
 import { issueAgentToken } from '../trust/agent-token.ts';
-import type { Definitions } from './definitions.ts';
+import type { Definitions } from './configuration/definitions.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** One file an incarnation, rotated by size. */

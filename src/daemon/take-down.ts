@@ -4,9 +4,9 @@ import { stopWaves } from '../domain/dependencies.ts';
 import type { CustodyLink } from '../host/custody-link.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { Roster } from '../ports/roster.ts';
-import type { MessageStores } from './message-stores.ts';
-import type { Parts } from './parts.ts';
-import type { OpenTemporal } from './temporal.ts';
+import type { MessageStores } from './assembly/message-stores.ts';
+import type { Parts } from './assembly/parts.ts';
+import type { OpenTemporal } from './temporal/temporal.ts';
 
 /** How long a shutdown waits for Temporal to take note of the ends; what it misses the next start tells it. */
 const SETTLE_MS = 2_000;

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FolderTemplates } from '../../src/adapters/folder-templates.ts';
+import { FolderTemplates } from '../../src/adapters/templates/folder-templates.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { defineAgent } from '../../src/schema/define-agent.ts';
 

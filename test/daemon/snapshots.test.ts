@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSqliteState } from '../../src/adapters/sqlite-state.ts';
+import { openSqliteState } from '../../src/adapters/sqlite/state.ts';
 import { isFinal } from '../../src/contract/errors.ts';
 import { Snapshots } from '../../src/daemon/snapshots.ts';
 import type { Json } from '../../src/domain/messages/message.ts';

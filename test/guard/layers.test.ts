@@ -42,9 +42,9 @@ const ALLOWED: Record<string, string[]> = {
   cli: [
     'daemon/main.ts',
     'daemon/background.ts',
-    'daemon/doctor.ts',
-    'daemon/check-config.ts',
-    'daemon/install-service.ts',
+    'daemon/doctor/doctor.ts',
+    'daemon/configuration/check-config.ts',
+    'daemon/system-service/install-service.ts',
     'contract',
     'domain',
     'packages',

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openSqliteRoster } from '../../src/adapters/sqlite-roster.ts';
+import { openSqliteRoster } from '../../src/adapters/sqlite/roster.ts';
 import type { Roster } from '../../src/ports/roster.ts';
 import { fleetEvents, type FleetEvent, type FollowOptions } from '../../src/service/fleet-events.ts';
 import { viewOf } from '../../src/service/view.ts';

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { openSqliteRoster } from '../../src/adapters/sqlite-roster.ts';
+import { openSqliteRoster } from '../../src/adapters/sqlite/roster.ts';
 import type { ServiceActivities } from '../../src/activities/index.ts';
 import type { DeliveryNotes } from '../../src/ports/delivery-notes.ts';
 import type { Records } from '../../src/ports/records.ts';

@@ -4,8 +4,8 @@ import path from 'node:path';
 import type { Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../../src/contract/names.ts';
 import { choosePorts } from '../../src/daemon/free-port.ts';
-import { untilTemporalAnswers } from '../../src/daemon/temporal-ready.ts';
-import { temporalServerArgs } from '../../src/daemon/temporal-server-args.ts';
+import { untilTemporalAnswers } from '../../src/daemon/temporal/ready.ts';
+import { temporalServerArgs } from '../../src/daemon/temporal/server-args.ts';
 
 export interface DevServer {
   address: string;

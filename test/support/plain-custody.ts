@@ -10,7 +10,7 @@ import type {
   StopParams,
   StopResult,
 } from '../../src/custodian/protocol.ts';
-import type { CustodyCalls } from '../../src/daemon/temporal-custody.ts';
+import type { CustodyCalls } from '../../src/daemon/temporal/custody.ts';
 
 interface Held {
   params: SpawnParams;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { openSqliteBus } from '../../../src/adapters/sqlite-bus.ts';
+import { openSqliteBus } from '../../../src/adapters/sqlite/bus.ts';
 import { notifierOf } from '../../../src/adapters/notifiers/notifier-of.ts';
 import { DEFAULT_ESCALATION, type ChannelSettings, type EscalationSettings } from '../../../src/contract/escalation.ts';
 import type { IncidentView } from '../../../src/contract/incident-view.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { openSqliteRoster } from '../../../src/adapters/sqlite-roster.ts';
+import { openSqliteRoster } from '../../../src/adapters/sqlite/roster.ts';
 import type { IncidentView } from '../../../src/contract/incident-view.ts';
 import { incidentWorkflowIdOf } from '../../../src/contract/incident-view.ts';
 import type { Call } from '../../../src/service/caller.ts';

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { openSqliteBus } from '../../../src/adapters/sqlite-bus.ts';
-import { openSqliteRoster } from '../../../src/adapters/sqlite-roster.ts';
-import { openSqliteState } from '../../../src/adapters/sqlite-state.ts';
+import { openSqliteBus } from '../../../src/adapters/sqlite/bus.ts';
+import { openSqliteRoster } from '../../../src/adapters/sqlite/roster.ts';
+import { openSqliteState } from '../../../src/adapters/sqlite/state.ts';
 import type { Decision } from '../../../src/contract/decision.ts';
 import type { Json } from '../../../src/domain/messages/message.ts';
 import type { Place } from '../../../src/domain/messages/queue-name.ts';

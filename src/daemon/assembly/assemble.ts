@@ -1,0 +1,232 @@
+/** Puts the parts of a daemon together: what each needs of the others is seen here, and nowhere else. */
+import { Client, type Connection } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import { fileURLToPath } from 'node:url';
+import { Executing } from '../../activities/executing.ts';
+import { createActivities } from '../../activities/index.ts';
+import { FileLogs } from '../../adapters/logs/file-logs.ts';
+import { Doorbell } from '../../host/doorbell.ts';
+import { DependencyWaits } from '../../host/dependency-waits.ts';
+import { Fleet } from '../../host/fleet.ts';
+import { Host } from '../../host/host.ts';
+import type { CustodyLink } from '../../host/custody-link.ts';
+import { Reconciler } from '../../host/reconciler.ts';
+import type { AnswerStore } from '../../ports/answer-store.ts';
+import type { DeliveryNotes } from '../../ports/delivery-notes.ts';
+import type { Records } from '../../ports/records.ts';
+import type { Roster } from '../../ports/roster.ts';
+import { IncarnationEnds } from '../../service/incarnation-ends.ts';
+import { Orchestrator } from '../../service/orchestrator.ts';
+import { type Keys } from '../../trust/keys.ts';
+import { createWorkers } from '../../worker/workers.ts';
+import type { FailStopRequest } from '../../contract/activities.ts';
+import type { Configuration } from '../configuration/configuration.ts';
+import { IncidentParts } from './incident-parts.ts';
+import { Front } from '../front.ts';
+import { custodyRecords, hostOrders } from '../host-orders.ts';
+import type { MessageStores } from './message-stores.ts';
+import { createMessaging } from './messaging-parts.ts';
+import { Snapshots } from '../snapshots.ts';
+import { hostPreparation } from '../spawn-preparation.ts';
+import type { Parts } from './parts.ts';
+import { createRunParts } from './run-parts.ts';
+import { type OpenTemporal } from '../temporal/temporal.ts';
+import { describeOtherDaemon, OTHER_DAEMON_WAY_OUT, OtherDaemons } from '../temporal/other-daemons.ts';
+import { TemporalWatch } from '../temporal/watch.ts';
+import type { Logger } from 'pino';
+import type { DaemonControl } from '../../api/deps.ts';
+import type { StateDir } from '../state-dir.ts';
+
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url));
+
+export interface Base {
+  daemon: DaemonControl;
+  hostId: string;
+  custody: CustodyLink;
+  /** Aborted when the daemon lets go. */
+  ending: AbortSignal;
+  /** Known once the API listens. */
+  apiUrl: () => string;
+  failStop: (request: FailStopRequest) => Promise<void>;
+  trouble: (message: string, error: unknown) => void;
+  /** For people, at the terminal and in the log. */
+  warn: (message: string) => void;
+  stateDir: StateDir;
+  log: Logger;
+  env: NodeJS.ProcessEnv;
+  keys: Keys;
+  roster: Roster & AnswerStore & Records & DeliveryNotes;
+  stores: MessageStores;
+  configuration: Configuration;
+  temporal: OpenTemporal;
+  connection: Connection;
+  native: NativeConnection;
+}
+
+export async function assemble(base: Base): Promise<Parts> {
+  const { stateDir, log, env, keys, roster, stores, configuration, temporal, connection, native, trouble } = base;
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const fleet = await Fleet.open(roster);
+  const logs = new FileLogs(stateDir.file('logs'));
+  const { definitions, designLayer: templates } = configuration;
+  const doorbell = new Doorbell(client, base.ending, () => reconciler.handOverOrders());
+  const snapshots = new Snapshots({ state: stores.state, folder: stateDir.file('snapshots') });
+  const ends = new IncarnationEnds();
+  const host = new Host({
+    custody: base.custody,
+    doorbell,
+    roster,
+    logs,
+    ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env, snapshots }, definitions, fleet),
+    onEnd: (agentId, generation) => {
+      ends.tell(agentId, generation);
+      const freed = [messaging.mailboxes.release(agentId, generation), snapshots.remove(agentId, generation)];
+      Promise.all(freed).catch((error: unknown) => trouble(`Cannot free what ${agentId}/${generation} held`, error));
+    },
+    onUnheard: (agentId, generation) => reconciler.nudge(agentId, generation),
+    onTrouble: trouble,
+  });
+  const executing = new Executing();
+  const waits = new DependencyWaits({ fleet, roster, doorbell });
+  const reconciler = new Reconciler({
+    client,
+    roster,
+    custodian: custodyRecords(base.custody),
+    isExecuting: (agentId, activityId) => executing.has(agentId, activityId) || waits.has(agentId, activityId),
+    resign: (input, restore) => {
+      definitions.verify(input);
+      return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
+    },
+    log: (message, details) => log.info(details, message),
+    onTrouble: trouble,
+  });
+  const watch = new TemporalWatch({
+    connection,
+    onReturn: () => reconciler.handOverOrders(),
+    onChange: (reachable, error) =>
+      reachable
+        ? log.info('Temporal is back')
+        : log.warn({ err: error }, 'Temporal cannot be reached; the agents run on'),
+  });
+  // The custodian knows of a process before anybody has written it down.
+  const live = (agentId: string): number | Promise<number | undefined> => host.liveGeneration(agentId);
+  const messaging = createMessaging({
+    stores,
+    config: configuration.current,
+    roster,
+    fleet,
+    live,
+    orchestrator: () => orchestrator,
+    log,
+  });
+  const { namespace } = temporal;
+  const otherDaemons = new OtherDaemons({
+    connection,
+    namespace,
+    hostId: base.hostId,
+    onFound: (host) => base.warn(`${describeOtherDaemon(host, namespace)}. ${OTHER_DAEMON_WAY_OUT}`),
+  });
+  const orchestrator = new Orchestrator({
+    roster,
+    logs,
+    client,
+    temporal: watch,
+    host: hostOrders(base.custody, () => {
+      // It may only have been slow: then it hears of it now, and else when it is back.
+      const told = watch.reachable() ? reconciler.handOverOrders() : Promise.resolve();
+      told.catch((error: unknown) => trouble('Cannot hand over an order', error));
+    }),
+    admit: (input) => definitions.admit(input),
+    sign: configuration.sign,
+    liveGeneration: live,
+    cleared: (agentId) => messaging.mailboxes.cleared(agentId),
+    heartbeat: (agentId, said, generation) => host.heartbeat(agentId, said, generation),
+    schedules: {
+      checkFree: (agentId) => finite.schedules.checkFree(agentId),
+      createFor: (agent, schedule) => finite.schedules.createFor(agent, schedule),
+      removeOf: (gone) => finite.schedules.removeOf(gone),
+    },
+    warn: (message, fields) => log.warn(fields, message),
+  });
+  const finite = createRunParts({
+    client,
+    temporal: watch,
+    roster,
+    bus: stores.bus,
+    logs,
+    configuration,
+    live,
+    orchestrator,
+    cleared: (agentId) => messaging.mailboxes.cleared(agentId),
+    report: (report) => incidents.report(report),
+    log,
+  });
+  const incidents = new IncidentParts({
+    client,
+    temporal: watch,
+    roster,
+    bus: stores.bus,
+    configuration,
+    live,
+    orchestrator,
+    ending: base.ending,
+    tell: base.warn,
+    log,
+  });
+  const answers = roster;
+  const daemon = base.daemon;
+  const front = new Front({
+    orchestrator,
+    messaging,
+    schedules: finite.schedules,
+    runs: finite.runs,
+    incidents: incidents.incidents,
+    keys,
+    ends,
+    fleet,
+    temporal: watch,
+    log,
+    daemon,
+    answers,
+    templates,
+  });
+  const workers = await createWorkers({
+    connection: native,
+    namespace: temporal.namespace,
+    hostId: base.hostId,
+    workflowBundlePath: WORKFLOW_BUNDLE,
+    activities: createActivities({
+      hostId: base.hostId,
+      host,
+      executing,
+      waits,
+      define: (input) => definitions.trusted(input),
+      giveSchedule: (agent, schedule) => finite.schedules.createFor(agent, schedule),
+      failStop: base.failStop,
+      service: { ...finite.activities, ...incidents.activities },
+    }),
+    roster,
+    records: roster,
+    onTrouble: trouble,
+  });
+  return {
+    client,
+    native,
+    roster,
+    fleet,
+    logs,
+    configuration,
+    host,
+    waits,
+    snapshots,
+    reconciler,
+    watch,
+    otherDaemons,
+    orchestrator,
+    messaging,
+    finite,
+    incidents,
+    front,
+    workers,
+  };
+}

@@ -1,0 +1,61 @@
+import type { Connection } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TemporalLink } from '../../service/temporal-link.ts';
+
+const PERIOD_MS = 2_000;
+const DEADLINE_MS = 2_000;
+
+export interface TemporalWatchOptions {
+  connection: Connection;
+  /** Awaited before Temporal counts as reachable again: what was ordered meanwhile goes before any new command. */
+  onReturn: () => Promise<void>;
+  onChange: (reachable: boolean, error?: unknown) => void;
+}
+
+/** Asks Temporal regularly whether it is there. */
+export class TemporalWatch implements TemporalLink {
+  private readonly options: TemporalWatchOptions;
+  private readonly ending = new AbortController();
+  private isReachable = true;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(options: TemporalWatchOptions) {
+    this.options = options;
+  }
+
+  reachable(): boolean {
+    return this.isReachable;
+  }
+
+  start(): void {
+    this.running = this.loop();
+  }
+
+  async stop(): Promise<void> {
+    this.ending.abort();
+    await this.running;
+  }
+
+  private async loop(): Promise<void> {
+    const { signal } = this.ending;
+    while (!signal.aborted) {
+      await delay(PERIOD_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      if (!signal.aborted) await this.look();
+    }
+  }
+
+  private async look(): Promise<void> {
+    const { connection } = this.options;
+    try {
+      await connection.withDeadline(Date.now() + DEADLINE_MS, () => connection.workflowService.getSystemInfo({}));
+      if (this.isReachable) return;
+      await this.options.onReturn();
+      this.isReachable = true;
+      this.options.onChange(true);
+    } catch (error) {
+      if (!this.isReachable || this.ending.signal.aborted) return;
+      this.isReachable = false;
+      this.options.onChange(false, error);
+    }
+  }
+}
