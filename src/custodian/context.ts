@@ -1,12 +1,12 @@
-import type { Cgroups } from './cgroups.ts';
+import type { Cgroups } from './tree/cgroups.ts';
 import type { Incarnation } from './incarnation.ts';
-import type { Journal } from './journal.ts';
+import type { Journal } from './journal/journal.ts';
 import type { Logger } from './logger.ts';
-import type { ProcessTable } from './process-table.ts';
+import type { ProcessTable } from './tree/process-table.ts';
 import type { Events } from './protocol.ts';
 import type { Signaller } from './signals.ts';
-import type { Stuck } from './stuck.ts';
-import type { Tree } from './tree.ts';
+import type { Stuck } from './tree/stuck.ts';
+import type { Tree } from './tree/tree.ts';
 
 export type EmitEvent = <E extends keyof Events>(event: E, data: Events[E]) => void;
 

@@ -1,10 +1,10 @@
 import type { ExitRecord } from '../domain/custody.ts';
-import { removeCgroup } from './cgroups.ts';
-import { custodyOf } from './custody-state.ts';
+import { removeCgroup } from './tree/cgroups.ts';
+import { custodyOf } from './journal/custody-state.ts';
 import type { Context } from './context.ts';
 import type { Incarnation } from './incarnation.ts';
-import { killTree } from './kill-tree.ts';
-import { trimLog } from './log-rotation.ts';
+import { killTree } from './tree/kill-tree.ts';
+import { trimLog } from './logs/rotation.ts';
 
 /**
  * From the end of a main process to its exit record. What remains of the tree is killed first: the verdict is released

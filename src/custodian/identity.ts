@@ -1,5 +1,5 @@
-import { isAlive } from './process-table.ts';
-import type { ProcessStat, ProcessTable } from './process-table.ts';
+import { isAlive } from './tree/process-table.ts';
+import type { ProcessStat, ProcessTable } from './tree/process-table.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {

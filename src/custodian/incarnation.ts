@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { ExitCause } from '../domain/custody.ts';
 import { incarnationOf } from '../domain/ids.ts';
-import type { LiveRecord, Tombstone } from './custody-state.ts';
+import type { LiveRecord, Tombstone } from './journal/custody-state.ts';
 import type { ProcessIdentity } from './identity.ts';
 
 /** One process life while the custodian holds it: from the spawn (or the adoption) until its exit record is written. */

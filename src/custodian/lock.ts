@@ -4,7 +4,7 @@ import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { stateHashOf } from './address.ts';
 import { errnoOf } from './logger.ts';
-import type { ProcessTable } from './process-table.ts';
+import type { ProcessTable } from './tree/process-table.ts';
 
 /** One custodian for each state directory, however many are started at the same time. */
 export type Lock = { kind: 'held'; release(): void } | { kind: 'taken'; holder: string };

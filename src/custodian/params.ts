@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import { isAgentName } from './journal-line.ts';
+import { isAgentName } from './journal/journal-line.ts';
 import type { HelloParams, Methods, SettingsParams, ShutdownParams, SpawnParams, StopParams } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { isSignalName } from './signals.ts';

@@ -1,12 +1,12 @@
 import type { ExitCause } from '../domain/custody.ts';
-import { pidsInCgroup, recordedCgroup } from './cgroups.ts';
+import { pidsInCgroup, recordedCgroup } from './tree/cgroups.ts';
 import type { Context } from './context.ts';
-import type { AgentEntry, Intent, LiveRecord } from './custody-state.ts';
+import type { AgentEntry, Intent, LiveRecord } from './journal/custody-state.ts';
 import { identify } from './identity.ts';
 import { createIncarnation, markerOf } from './incarnation.ts';
 import type { Incarnation } from './incarnation.ts';
-import { isAlive } from './process-table.ts';
-import type { ProcessStat } from './process-table.ts';
+import { isAlive } from './tree/process-table.ts';
+import type { ProcessStat } from './tree/process-table.ts';
 import { isSignalName } from './signals.ts';
 import type { StopLadder } from './stop.ts';
 

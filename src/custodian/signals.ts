@@ -3,7 +3,7 @@ import { isSafePid, statOf } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
 import { errnoOf } from './logger.ts';
 import type { Logger } from './logger.ts';
-import type { ProcessTable } from './process-table.ts';
+import type { ProcessTable } from './tree/process-table.ts';
 
 export type SignalResult = 'sent' | 'gone' | 'refused';
 

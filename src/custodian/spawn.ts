@@ -1,14 +1,14 @@
 import { closeSync } from 'node:fs';
-import { removeCgroup } from './cgroups.ts';
+import { removeCgroup } from './tree/cgroups.ts';
 import type { Context } from './context.ts';
-import { custodyOf } from './custody-state.ts';
-import type { Intent, LiveRecord } from './custody-state.ts';
+import { custodyOf } from './journal/custody-state.ts';
+import type { Intent, LiveRecord } from './journal/custody-state.ts';
 import { resolveExecutable } from './executable.ts';
 import { failpoint } from './failpoint.ts';
 import { createIncarnation, markerOf, newNonce } from './incarnation.ts';
 import type { Incarnation } from './incarnation.ts';
 import { launch, openStdin } from './launch.ts';
-import { closeQuietly, logPathOf, openLog } from './log-files.ts';
+import { closeQuietly, logPathOf, openLog } from './logs/files.ts';
 import { errnoOf, messageOf } from './logger.ts';
 import type { SpawnParams, SpawnResult } from './protocol.ts';
 import { Refusal, spawnRefusal } from './refusal.ts';

@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 import type { Incarnation, Stopping } from './incarnation.ts';
-import { killTree } from './kill-tree.ts';
+import { killTree } from './tree/kill-tree.ts';
 
 /**
  * The stop ladder: signal to the group, grace, SIGKILL to the tree until nobody is left. The tombstone in the journal is

@@ -1,7 +1,7 @@
 import type { InjectedSinks } from '@temporalio/worker';
 import type { Decision } from '../contract/decision.ts';
 import type { Roster } from '../ports/roster.ts';
-import type { RosterSinks } from '../workflows/publisher.ts';
+import type { RosterSinks } from '../workflows/agent/publisher.ts';
 import { timely, type OnTrouble } from './timely.ts';
 
 /**

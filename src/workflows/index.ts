@@ -1,5 +1,5 @@
-export { agent } from './agent.ts';
-export { digest } from './digest.ts';
-export { incident } from './incident.ts';
-export { run } from './run.ts';
+export { agent } from './agent/agent.ts';
+export { digest } from './incidents/digest.ts';
+export { incident } from './incidents/incident.ts';
+export { run } from './runs/run.ts';
 export { tick } from './tick.ts';

@@ -17,7 +17,7 @@ import { runWorkflowIdOf } from '../contract/run-view.ts';
 import type { RunInput } from '../contract/run-workflow.ts';
 import type { TickActivities, TickInput } from '../contract/tick.ts';
 import { isAgentId } from '../domain/ids.ts';
-import type { run, RunResult } from './run.ts';
+import type { run, RunResult } from './runs/run.ts';
 
 export interface TickResult {
   scheduled_at: string;

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { DaemonView } from '../../src/contract/daemon-view.ts';
-import { decodeJournal } from '../../src/custodian/journal-line.ts';
+import { decodeJournal } from '../../src/custodian/journal/journal-line.ts';
 import type { CustodyEntry } from '../../src/custodian/protocol.ts';
 import { connectCustodian } from '../../src/host/custodian-client.ts';
 import { killIfSame, startTimeOf, type Identity } from './process.ts';

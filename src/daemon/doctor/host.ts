@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { DaemonFacts } from '../../contract/daemon-view.ts';
 import type { DoctorCheck } from '../../contract/doctor-view.ts';
-import { findCgroupPlace } from '../../custodian/cgroup-place.ts';
+import { findCgroupPlace } from '../../custodian/tree/cgroup-place.ts';
 
 /** The state directory itself, and what in it holds secrets. */
 export function checkStateFiles(stateDir: string): DoctorCheck[] {

@@ -1,0 +1,109 @@
+/**
+ * The workflow `agent`: one agent's life, open from creation to deletion.
+ *
+ * It only interprets the reducer of `src/domain`: handlers and finished activities put events into a queue, one loop
+ * takes them out in order, and what the reducer commands is carried out by `Effects`. Nothing else holds state.
+ */
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  patched,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { AgentInput } from '../../contract/agent-input.ts';
+import { workflowIdOf } from '../../contract/names.ts';
+import { AGENT_ID_PATTERN, isAgentId } from '../../domain/ids.ts';
+import { birth, resume, step } from '../../domain/agent-reducer.ts';
+import type { AgentEvent, AgentState } from '../../domain/agent-state.ts';
+import { told } from '../../domain/life/reconcile.ts';
+import { Effects } from './effects.ts';
+import { registerHandlers } from './handlers.ts';
+import { shapeProblem } from './input-shape.ts';
+import { newLife, type Life } from './life.ts';
+import { Publisher } from './publisher.ts';
+import { RestWatch } from './rest-watch.ts';
+
+/** The server suggests a new run at 4096 events; in a crash loop the suggestion comes a few events too late for that. */
+const MAX_EVENTS = 3_800;
+
+/**
+ * @param input the body of `POST /agents`
+ * @param given only counts in a run that continues another one: the life as it stood
+ */
+export async function agent(input: AgentInput, given?: Life): Promise<void> {
+  const info = workflowInfo();
+  // Who starts a workflow may give it anything; what a run hands to the next one is our own.
+  const carried = info.continuedFromExecutionRunId === undefined ? undefined : given;
+  const agentId = checkId(input, info.workflowId);
+  const started = carried ? { state: carried.state, commands: [] } : birth(birthOptions(input));
+  const life = carried ?? newLife(input, started.state);
+  const effects = new Effects(life, agentId);
+  const publisher = new Publisher(life, info);
+  const rests = new RestWatch(life);
+  registerHandlers(life);
+
+  // Somebody cancelled the workflow with Temporal's tools. What ends a process is a stop, so it is taken as one.
+  CancellationScope.current().cancelRequested.catch(() => life.queue.push({ kind: 'stop' }));
+
+  await CancellationScope.nonCancellable(async () => {
+    effects.perform(carried ? resume(life.state, Date.now()) : started.commands);
+    publisher.publish();
+    for (;;) {
+      await condition(() => life.queue.length > 0 || life.signals.length > 0 || rests.hasNews);
+      for (let event = life.queue.shift(); event; event = life.queue.shift()) {
+        const next = step(life.state, asRecorded(life.state, event), { nowMs: Date.now(), random01: Math.random() });
+        life.state = next.state;
+        effects.perform(next.commands);
+        publisher.note(next.commands);
+      }
+      effects.deliverSignals();
+      rests.tell();
+      life.revision = life.accepted;
+      publisher.publish();
+      const { phase } = life.state;
+      if (phase.kind === 'closed') {
+        await rests.allTold();
+        await effects.reports.allTold();
+        if (phase.outcome.kind === 'failed') {
+          throw ApplicationFailure.nonRetryable(phase.outcome.message, phase.outcome.code);
+        }
+        return;
+      }
+      const { continueAsNewSuggested, historyLength } = workflowInfo();
+      // A pause under way would be unknown to the next run.
+      if ((continueAsNewSuggested || historyLength > MAX_EVENTS) && !effects.isHolding) {
+        await continueAsNew<typeof agent>(life.input, { ...life, queue: [], signals: [] });
+      }
+    }
+  });
+}
+
+/** In a run from before that, what was told counted at once. Asked for only where it makes a difference: it is an event. */
+function asRecorded(state: AgentState, event: AgentEvent): AgentEvent {
+  if (event.kind !== 'told' || told(state, event).commands.length === 0 || patched('told-is-checked')) return event;
+  return { kind: 'reconcile', custody: event.custody };
+}
+
+function checkId(input: AgentInput | undefined, workflowId: string): string {
+  const agentId: unknown = input?.agent_id;
+  if (!isAgentId(agentId)) {
+    const message = `The input must be an object with an agent_id of ${AGENT_ID_PATTERN.source}, got ${JSON.stringify(agentId)}`;
+    throw ApplicationFailure.nonRetryable(message, 'INVALID_REQUEST');
+  }
+  if (workflowId !== workflowIdOf(agentId)) {
+    const message = `The workflow id is ${workflowId}, but the agent ${agentId} lives in ${workflowIdOf(agentId)}`;
+    throw ApplicationFailure.nonRetryable(message, 'ID_MISMATCH');
+  }
+  const problem = shapeProblem(input as AgentInput);
+  if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'INVALID_REQUEST');
+  return agentId;
+}
+
+function birthOptions(input: AgentInput): Parameters<typeof birth>[0] {
+  // Without a signature it only claims to come from a file: the admission refuses it, and the id has to be free again.
+  const isSigned = input.signature !== undefined;
+  const keepOnFailure = isSigned && (input.origin?.startsWith('file ') ?? false);
+  return input.restore && isSigned ? { keepOnFailure, restore: input.restore } : { keepOnFailure };
+}
