@@ -18,7 +18,7 @@ export async function runProcess(deps: ActivityDeps, request: RunRequest): Promi
   const agentId = request.input.agent_id;
   const { generation } = request;
 
-  const known = verdictFrom(await deps.host.custodyOf(agentId), generation);
+  const known = verdictFrom(await deps.host.custodyToTell(agentId), generation);
   if (known === 'live') {
     await deps.host.adopt(agentId, generation);
     throw new CompleteAsyncError();

@@ -16,14 +16,14 @@ const RETRY_MAX_MS = 15_000;
 export class Doorbell {
   private readonly client: Client;
   private readonly ending: AbortSignal;
-  private readonly handOverOrders: () => Promise<void>;
+  /** Tells its workflow of a stop or delete that it has not heard of. */
+  readonly handOverOrdersOf: (agentId: string) => Promise<void>;
   private readonly open = new Set<Promise<unknown>>();
 
-  /** `handOverOrders`: tells the workflows of stops that they have not heard of. */
-  constructor(client: Client, ending: AbortSignal, handOverOrders: () => Promise<void>) {
+  constructor(client: Client, ending: AbortSignal, handOverOrdersOf: (agentId: string) => Promise<void>) {
     this.client = client;
     this.ending = ending;
-    this.handOverOrders = handOverOrders;
+    this.handOverOrdersOf = handOverOrdersOf;
   }
 
   /**
@@ -31,7 +31,7 @@ export class Doorbell {
    * @returns false if the workflow does not wait for it (any more)
    */
   ringRun(agentId: string, generation: number, verdict: Verdict, isTrue: () => boolean = () => true): Promise<boolean> {
-    return this.ring(agentId, runActivityId(generation), verdict, endedByOrder(verdict), isTrue);
+    return this.ring(agentId, runActivityId(generation), verdict, verdict.kind === 'exited', isTrue);
   }
 
   /** Tells the workflow what people should know of a process. */
@@ -44,7 +44,7 @@ export class Doorbell {
   }
 
   ringStop(agentId: string, activityId: string, custody: Custody): Promise<boolean> {
-    return this.ring(agentId, activityId, custody);
+    return this.ring(agentId, activityId, custody, true);
   }
 
   /** What an agent waits for is there. */
@@ -89,22 +89,23 @@ export class Doorbell {
     ordersFirst = false,
     isTrue: () => boolean = () => true,
   ): Promise<boolean> {
-    const ringing = this.ringUntilHeard({ workflowId: workflowIdOf(agentId), activityId }, result, ordersFirst, isTrue);
+    const ringing = this.ringUntilHeard(agentId, activityId, result, ordersFirst, isTrue);
     this.open.add(ringing);
     return ringing.finally(() => this.open.delete(ringing));
   }
 
   private async ringUntilHeard(
-    id: { workflowId: string; activityId: string },
+    agentId: string,
+    activityId: string,
     result: unknown,
     ordersFirst: boolean,
     isTrue: () => boolean,
   ): Promise<boolean> {
+    const id = { workflowId: workflowIdOf(agentId), activityId };
     for (let waitMs = RETRY_FIRST_MS; !this.ending.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       if (!isTrue()) return false;
       try {
-        // A workflow that heard of the end first would start the agent again, as nobody had told it of the stop.
-        if (ordersFirst) await this.handOverOrders();
+        if (ordersFirst) await this.handOverOrdersOf(agentId);
         await this.client.activity.complete(id, result);
         failpoint('daemon.after-ring');
         return true;
@@ -116,8 +117,4 @@ export class Doorbell {
     }
     return false;
   }
-}
-
-function endedByOrder(verdict: Verdict): boolean {
-  return verdict.kind === 'exited' && verdict.exit.cause === 'operator';
 }

@@ -66,6 +66,13 @@ export class Host {
     return this.options.custody.call('custody', { agent: agentId });
   }
 
+  /** For the agent's workflow, which has heard by then of any stop or delete that may have led to it. */
+  async custodyToTell(agentId: string): Promise<Custody> {
+    const custody = await this.custodyOf(agentId);
+    await this.options.doorbell.handOverOrdersOf(agentId);
+    return custody;
+  }
+
   /** Of the process that lives. The custodian knows of one before this host has noted it, and is asked only then. */
   liveGeneration(agentId: string): number | Promise<number | undefined> {
     return this.watches.generationOf(agentId) ?? this.custodyOf(agentId).then((custody) => custody.live?.generation);
@@ -116,6 +123,7 @@ export class Host {
     });
     if (!result.done) return undefined;
     this.stops.delete(key(request.agent_id, request.generation));
+    await this.options.doorbell.handOverOrdersOf(request.agent_id);
     return result.custody;
   }
 

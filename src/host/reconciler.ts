@@ -1,4 +1,10 @@
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import {
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  type Client,
+} from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInput } from '../contract/agent-input.ts';
 import {
@@ -27,6 +33,8 @@ const NUDGE_MS = 500;
 const NOTHING: Custody = { fence: 0 };
 /** temporal.api.enums.v1.PendingActivityState */
 const ACTIVITY_STARTED = 2;
+/** Of gRPC, whose package is not ours to import: a workflow that has had too many signals, for instance. */
+const INVALID_ARGUMENT = 3;
 
 export interface ReconcilerOptions {
   client: Client;
@@ -50,7 +58,6 @@ export class Reconciler {
   private readonly options: ReconcilerOptions;
   private readonly ending = new AbortController();
   private running: Promise<void> = Promise.resolve();
-  private handingOver: Promise<void> | undefined;
 
   constructor(options: ReconcilerOptions) {
     this.options = options;
@@ -104,28 +111,38 @@ export class Reconciler {
   }
 
   /**
-   * Stops and deletes that were given while Temporal was away go before everything else. One at a time: an order that is
-   * handed over a second time would undo what somebody has asked for since.
+   * Stops and deletes that were given while Temporal was away go before everything else. One that Temporal refuses is kept,
+   * and tried again in each pass.
    */
-  handOverOrders(): Promise<void> {
-    this.handingOver ??= this.handOverEach().finally(() => (this.handingOver = undefined));
-    return this.handingOver;
+  async handOverOrders(): Promise<void> {
+    await this.handOver(await this.options.custodian.orders());
   }
 
-  private async handOverEach(): Promise<void> {
-    for (const order of await this.options.custodian.orders()) {
-      try {
-        // Calls to a server that stood still may come through after they were given up, behind what was asked for since.
-        const once_id = `order/${order.verb}/${order.at}`;
-        await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, { once_id });
-      } catch (error) {
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-        // Its workflow is lost: it is re-created first, and gets the order in the next pass.
-        if ((await this.options.roster.get(order.agent)) !== undefined) continue;
-      }
-      await this.options.custodian.orderDone(order);
-      this.options.log('handed over an order', { agent_id: order.agent, verb: order.verb });
+  /** To be called before the workflow hears of what came of an order: it would take the agent for one that is to run. */
+  async handOverOrdersOf(agentId: string): Promise<void> {
+    const orders = await this.options.custodian.orders();
+    await this.handOver(orders.filter(({ agent }) => agent === agentId));
+  }
+
+  private async handOver(orders: Order[]): Promise<void> {
+    for (const outcome of await Promise.allSettled(orders.map((order) => this.handOverOne(order))))
+      if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  private async handOverOne(order: Order): Promise<void> {
+    // Calls to a server that stood still may come through after they were given up, behind what was asked for since.
+    const once_id = `order/${order.verb}/${order.at}`;
+    try {
+      await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, { once_id });
+    } catch (error) {
+      if (isRefusal(error))
+        return this.options.onTrouble(`Cannot hand over the ${order.verb} of ${order.agent}`, error);
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      // Its workflow is lost: it is re-created first, and gets the order in the next pass.
+      if ((await this.options.roster.get(order.agent)) !== undefined) return;
     }
+    await this.options.custodian.orderDone(order);
+    this.options.log('handed over an order', { agent_id: order.agent, verb: order.verb });
   }
 
   private async findings(): Promise<Map<string, Finding>> {
@@ -240,9 +257,10 @@ export class Reconciler {
   }
 
   /** With the roster's sequence: whatever the workflow answers to this is later than what the roster shows. */
-  private tell(agentId: string, row: RosterRow | undefined, custody: Custody): Promise<void> {
+  private async tell(agentId: string, row: RosterRow | undefined, custody: Custody): Promise<void> {
+    await this.handOverOrdersOf(agentId);
     const told: Reconcile = { ...custody, ...(row && { sequence: row.decision.sequence }) };
-    return this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, told);
+    await this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, told);
   }
 
   private async recreate(row: RosterRow): Promise<void> {
@@ -278,3 +296,8 @@ const rowFinding = ({ decision }: RosterRow) => ({
   generation: decision.generation,
   handled: decision.snapshot.handled,
 });
+
+function isRefusal(error: unknown): boolean {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  return isGrpcServiceError(cause) && (cause.code as number) === INVALID_ARGUMENT;
+}

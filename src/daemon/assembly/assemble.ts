@@ -69,7 +69,7 @@ export async function assemble(base: Base): Promise<Parts> {
   const fleet = await Fleet.open(roster);
   const logs = new FileLogs(stateDir.file('logs'));
   const { definitions, designLayer: templates } = configuration;
-  const doorbell = new Doorbell(client, base.ending, () => reconciler.handOverOrders());
+  const doorbell = new Doorbell(client, base.ending, (agentId) => reconciler.handOverOrdersOf(agentId));
   const snapshots = new Snapshots({ state: stores.state, folder: stateDir.file('snapshots') });
   const ends = new IncarnationEnds();
   const host = new Host({

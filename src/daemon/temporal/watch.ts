@@ -7,7 +7,7 @@ const DEADLINE_MS = 2_000;
 
 export interface TemporalWatchOptions {
   connection: Connection;
-  /** Awaited before Temporal counts as reachable again: what was ordered meanwhile goes before any new command. */
+  /** Awaited before Temporal counts as reachable again, and once more: what was ordered meanwhile goes before any new command. */
   onReturn: () => Promise<void>;
   onChange: (reachable: boolean, error?: unknown) => void;
 }
@@ -52,6 +52,7 @@ export class TemporalWatch implements TemporalLink {
       await this.options.onReturn();
       this.isReachable = true;
       this.options.onChange(true);
+      await this.options.onReturn(); // and what was ordered in between
     } catch (error) {
       if (!this.isReachable || this.ending.signal.aborted) return;
       this.isReachable = false;
