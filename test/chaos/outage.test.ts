@@ -173,7 +173,8 @@ async function outage(c: ChaosCase, { trial, begin, end, lengthMs = c.size(6_000
   c.check(now.get(crashed!)?.restarts === 1, `the crash was charged ${now.get(crashed!)?.restarts} times`);
   c.check(now.get(untouched!)?.pid === before.get(untouched!), 'the untouched agent has a new pid');
   const started = (await trial.observer.report()).incarnations.filter(({ agent }) => agent === again);
-  c.check(started.length === 2, `${started.length} incarnations of the agent that was stopped and started`);
+  const story = started.length === 2 ? '' : JSON.stringify((await daemon.call('GET', `/agents/${again}/history`)).body);
+  c.check(started.length === 2, `${started.length} incarnations of the agent that was stopped and started: ${story}`);
   // Whatever was sent twice has arrived by now.
   await until(() => performance.now() - endedMs > 5_000, { what: 'five seconds' });
   c.check((await views()).get(again!)?.state === 'running', 'an old stop ended what was started after it');

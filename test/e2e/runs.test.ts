@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunView } from '../../src/contract/run-view.ts';
 import { TestDaemon, type Answer } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
 
 /** Takes its own messages and answers tasks, as any program could: with nothing but HTTP. */
 const SERVER = `
@@ -81,8 +82,10 @@ describe('POST /runs', () => {
     expect(second.body.output).not.toContain('did first');
     const plain = await daemon.call<{ generation: number }>('POST', '/agents/two/start');
     expect([plain.status, plain.body.generation]).toEqual([200, 3]);
-    const logs = await daemon.call<string>('GET', '/agents/two/logs?tail=2');
-    expect(logs.body).toContain('did first in \nfirst');
+    await until(
+      async () => (await daemon.call<string>('GET', '/agents/two/logs?tail=2')).body.includes('did first in \nfirst'),
+      { what: 'the output of the plain start' },
+    );
   });
 
   it('deletes the agent afterwards, if that is wanted', async () => {
