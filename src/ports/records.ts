@@ -8,7 +8,8 @@ export type { RecordKind, RecordUpdate };
  */
 export interface Records {
   /**
-   * Within one run of the workflow a lower or equal `sequence` is ignored; from another run, an older `at_ms` is.
+   * Within one run of the workflow a lower or equal `sequence` is ignored that is not later either; from another run, an
+   * older `at_ms` is. (A task that died after its news does them again, and may have more to tell under the same sequence.)
    * Rows that are `done` go 30 days after their last change.
    */
   publishRecord(update: RecordUpdate): Promise<void>;

@@ -12,7 +12,8 @@ export interface Roster {
   /**
    * Takes over what a workflow decided.
    *
-   * Within one run a lower or equal `sequence` is ignored; from another run, an older `at_ms` is. Transitions not yet
+   * Within one run a lower or equal `sequence` is ignored that is not later either; from another run, an older `at_ms` is.
+   * (A task that died after its news does them again, and may have more to tell under the same sequence.) Transitions not yet
    * recorded (by run and sequence) are appended to the history.
    * A decision with phase `closed` removes the row (after its transitions have been recorded) and notifies with it.
    */

@@ -45,13 +45,21 @@ export function recordsContract(name: string, make: () => Promise<RecordsFixture
       expect(await records.getRecord('incident', 'i2')).toBeUndefined();
     });
 
-    it('publishRecord ignores a lower or equal sequence of the same run, whatever the clock says', async () => {
+    it('publishRecord ignores what the same run told before, and takes a higher sequence, whatever the clock says', async () => {
       await records.publishRecord(recordOf({ sequence: 5 }));
-      await records.publishRecord(recordOf({ sequence: 5, at_ms: 2000, state: 'again' }));
-      await records.publishRecord(recordOf({ sequence: 4, at_ms: 3000, state: 'late' }));
+      await records.publishRecord(recordOf({ sequence: 5, state: 'again' }));
+      await records.publishRecord(recordOf({ sequence: 4, at_ms: 999, state: 'late' }));
       expect((await records.getRecord('incident', 'i1'))?.state).toBe('open');
       await records.publishRecord(recordOf({ sequence: 6, at_ms: 1, state: 'next' }));
       expect((await records.getRecord('incident', 'i1'))?.state).toBe('next');
+    });
+
+    // The daemon died after the news and before its task was done: it is done again, with what has come meanwhile.
+    it('publishRecord takes later news of the same run, whatever the sequence says', async () => {
+      await records.publishRecord(recordOf({ sequence: 5, state: 'of a task that died' }));
+      await records.publishRecord(recordOf({ sequence: 4, at_ms: 1001, state: 'acknowledged' }));
+      await records.publishRecord(recordOf({ sequence: 5, at_ms: 1002, state: 'resolved', done: true }));
+      expect(await records.getRecord('incident', 'i1')).toMatchObject({ sequence: 5, state: 'resolved', done: true });
     });
 
     it('publishRecord takes the newer of two runs by time', async () => {

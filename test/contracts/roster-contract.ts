@@ -32,15 +32,24 @@ export function rosterContract(name: string, makeRoster: () => Promise<RosterFix
       expect(await roster.get('b')).toBeUndefined();
     });
 
-    it('publish ignores a lower or equal sequence of the same run, whatever the clock says', async () => {
+    it('publish ignores what the same run told before, and takes a higher sequence, whatever the clock says', async () => {
       await roster.publish(decisionOf({ sequence: 5, at_ms: 1000, reason: 'five' }));
       const changes = changesOf();
-      await roster.publish(decisionOf({ sequence: 5, at_ms: 2000, reason: 'again' }));
-      await roster.publish(decisionOf({ sequence: 4, at_ms: 3000, reason: 'four' }));
+      await roster.publish(decisionOf({ sequence: 5, at_ms: 1000, reason: 'again' }));
+      await roster.publish(decisionOf({ sequence: 4, at_ms: 999, reason: 'four' }));
       expect((await roster.get('a'))?.decision.reason).toBe('five');
       expect(changes).toEqual([]);
       await roster.publish(decisionOf({ sequence: 6, at_ms: 1, reason: 'six' }));
       expect((await roster.get('a'))?.decision.reason).toBe('six');
+    });
+
+    // The daemon died after the news and before its task was done: it is done again, with what has come meanwhile.
+    it('publish takes later news of the same run, whatever the sequence says', async () => {
+      await roster.publish(decisionOf({ sequence: 5, at_ms: 1000, reason: 'of a task that died' }));
+      await roster.publish(decisionOf({ sequence: 4, at_ms: 1001, reason: 'four' }));
+      expect((await roster.get('a'))?.decision.reason).toBe('four');
+      await roster.publish(decisionOf({ sequence: 5, at_ms: 1002, reason: 'five' }));
+      expect((await roster.get('a'))?.decision.reason).toBe('five');
     });
 
     it('publish takes the newer of two runs by time, whatever the sequence says', async () => {

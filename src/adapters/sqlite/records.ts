@@ -82,9 +82,13 @@ export function createRecordTable(db: Database.Database, changed: (row: RecordRo
 type Known = Pick<RecordUpdate, 'run_id' | 'sequence' | 'at_ms'>;
 type Row = [number, RecordKind, string, string | null, string, 0 | 1, string, number, number, string];
 
-/** A total order, so that the order of arrival does not matter. */
+/**
+ * The order of arrival does not matter, as long as time goes on within a run.
+ * A task of the workflow that died after it had told of itself is done again, perhaps with more
+ * to deal with: what it tells then has no higher sequence, but comes later.
+ */
 function supersedes(news: Known, known: Known): boolean {
-  if (news.run_id === known.run_id) return news.sequence > known.sequence;
+  if (news.run_id === known.run_id) return news.sequence > known.sequence || news.at_ms > known.at_ms;
   if (news.at_ms !== known.at_ms) return news.at_ms > known.at_ms;
   if (news.sequence !== known.sequence) return news.sequence > known.sequence;
   return news.run_id > known.run_id;

@@ -189,12 +189,16 @@ const entryOf = ([id, run_id, sequence, at_ms, state, generation, reason]: Entry
   reason,
 });
 
-/** Is what was decided newer than what is known? A total order, so that the order of arrival does not matter. */
+/**
+ * Is what was decided newer than what is known? The order of arrival does not matter, as long as time goes on within a run.
+ * A task of the workflow that died after it had told of itself is done again, perhaps with more
+ * to deal with: what it tells then has no higher sequence, but comes later.
+ */
 function supersedes(
   decision: Pick<Decision, 'run_id' | 'sequence' | 'at_ms' | 'generation'>,
   known: { run_id: string; sequence: number; at_ms: number; generation: number },
 ): boolean {
-  if (decision.run_id === known.run_id) return decision.sequence > known.sequence;
+  if (decision.run_id === known.run_id) return decision.sequence > known.sequence || decision.at_ms > known.at_ms;
   // Generations only grow, also when the clock was set back between two runs.
   if (decision.at_ms < known.at_ms) return decision.generation > known.generation;
   if (decision.at_ms > known.at_ms) return true;
