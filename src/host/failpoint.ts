@@ -9,6 +9,8 @@ export type Failpoint =
   | 'daemon.before-ring'
   /** Temporal knows of an exit; the roster does not. */
   | 'daemon.after-ring'
+  /** An incident or a run is shown; the task of its workflow is not done. */
+  | 'daemon.after-record'
   /** The next start is refused; Temporal does not know that the fail-stop has been carried out. */
   | 'daemon.in-fail-stop'
   /** Some agents of the configuration file exist, others do not. */

@@ -4,7 +4,7 @@ import type { RecordSinks } from '../workflows/records-sink.ts';
 import { timely, type OnTrouble } from './timely.ts';
 
 /** The same for incidents and runs. One that gets lost comes with the next, or when their upkeep asks for it. */
-export function recordSinks(records: Records, onTrouble: OnTrouble): InjectedSinks<RecordSinks> {
+export function recordSinks(records: Pick<Records, 'publishRecord'>, onTrouble: OnTrouble): InjectedSinks<RecordSinks> {
   return {
     records: {
       publish: {

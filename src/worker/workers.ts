@@ -16,7 +16,7 @@ export interface WorkersOptions {
   workflowBundlePath: string;
   activities: ReturnType<typeof createActivities>;
   roster: Roster;
-  records: Records;
+  records: Pick<Records, 'publishRecord'>;
   onTrouble: (message: string, error: unknown) => void;
 }
 

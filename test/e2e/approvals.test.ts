@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import type { AgentView } from '../../src/contract/agent-view.ts';
 import type { DecisionView, IncidentView } from '../../src/contract/incident-view.ts';
@@ -352,3 +353,21 @@ describe('incidents', () => {
       await untilIncident(id, ({ deliveries }) => deliveries[0]?.state === 'sent', 'told by the digest');
   }, 240_000);
 });
+
+it('a decision is shown that comes before its proposal is written down again, whose first task died with the daemon', async () => {
+  daemon = await TestDaemon.make({});
+  daemon.env['OPENSTARRY_FAILPOINT'] = 'daemon.after-record';
+  await daemon.start();
+  const died = once(daemon.process!, 'exit');
+  const proposal = { action: 'sell all', reason: 'it falls', risk: 'high' };
+  await daemon.call('POST', '/incidents', { incident_id: 'sell', summary: 'sell?', proposal }).catch(() => undefined);
+  await died;
+  delete daemon.env['OPENSTARRY_FAILPOINT'];
+  await daemon.start();
+  const { address } = (await daemon.status()).temporal;
+  const connection = await Connection.connect({ address });
+  await new Client({ connection }).workflow.getHandle('incident/sell').signal('approve', { by: 'kim' });
+  await connection.close();
+  const decided = await untilIncident('sell', ({ state }) => state === 'resolved', 'decided');
+  expect(decided.decision).toMatchObject({ verdict: 'approved', by: 'kim' });
+}, 60_000);

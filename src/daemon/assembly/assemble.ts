@@ -7,6 +7,7 @@ import { createActivities } from '../../activities/index.ts';
 import { FileLogs } from '../../adapters/logs/file-logs.ts';
 import { Doorbell } from '../../host/doorbell.ts';
 import { DependencyWaits } from '../../host/dependency-waits.ts';
+import { failpoint } from '../../host/failpoint.ts';
 import { Fleet } from '../../host/fleet.ts';
 import { Host } from '../../host/host.ts';
 import type { CustodyLink } from '../../host/custody-link.ts';
@@ -206,7 +207,12 @@ export async function assemble(base: Base): Promise<Parts> {
       service: { ...finite.activities, ...incidents.activities },
     }),
     roster,
-    records: roster,
+    records: {
+      publishRecord: async (update) => {
+        await roster.publishRecord(update);
+        failpoint('daemon.after-record');
+      },
+    },
     onTrouble: trouble,
   });
   return {
