@@ -24,12 +24,15 @@ export function countResults(report, exitCode) {
 
 /** More files than this that fail are not tests in a hurry. */
 const MAX_AGAIN = 3;
+const UNHANDLED = path.join(ROOT, 'scripts', 'unhandled-errors.mjs');
 
 /**
  * The files whose failures deserve a second run, alone: with the others beside it, a test with a limit in seconds can be
- * in want of a processor. None of the chaos cases, since what broke a promise once has broken it.
+ * in want of a processor. None of the chaos cases, since what broke a promise once has broken it; and none if something
+ * else failed that no test can be blamed for.
  */
-export function filesToRunAgain(report) {
+export function filesToRunAgain({ report, unhandledErrors }) {
+  if (unhandledErrors !== 0) return [];
   const failed = (report?.testResults ?? []).filter((file) => file.status === 'failed').map((file) => file.name);
   const isChaos = (name) => name.split(path.sep).includes('chaos');
   return failed.length > MAX_AGAIN || failed.some(isChaos) ? [] : failed;
@@ -67,13 +70,15 @@ async function runTests(args) {
   const vitest = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
   const run = async (name, ...given) => {
     const file = path.join(folder, name);
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const exitCode = await runInForeground([vitest, 'run', ...reporters, ...given]);
-    return { exitCode, report: readJson(file) };
+    const unhandled = `${file}.unhandled`;
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`, `--reporter=${UNHANDLED}`];
+    const env = { OPENSTARRY_UNHANDLED_ERRORS: unhandled };
+    const exitCode = await runInForeground([vitest, 'run', ...reporters, ...given], env);
+    return { exitCode, report: readJson(file), unhandledErrors: readJson(unhandled)?.count };
   };
   try {
     const first = await run('first.json', ...args);
-    const again = first.exitCode === 0 ? [] : filesToRunAgain(first.report);
+    const again = first.exitCode === 0 || isInterrupted ? [] : filesToRunAgain(first);
     let { passed, failed, skipped } = countResults(first.report, first.exitCode);
     if (again.length > 0) {
       process.stdout.write(`\nA second run, alone, of what failed: ${again.join(', ')}\n`);
@@ -90,9 +95,11 @@ async function runTests(args) {
   }
 }
 
-function runInForeground(args) {
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
-  process.on('SIGINT', () => {}); // the terminal told the tests as well: wait until they have cleaned up
+let isInterrupted = false;
+
+function runInForeground(args, env) {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...env } });
+  process.on('SIGINT', () => (isInterrupted = true)); // the terminal told the tests as well: wait until they have cleaned up
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   return new Promise((resolve, reject) => {
     child.on('error', reject);

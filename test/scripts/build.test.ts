@@ -12,7 +12,7 @@ interface Report {
   testResults: Array<{ name: string; status: string; assertionResults: Array<{ fullName: string; status: string }> }>;
 }
 interface TestScript {
-  filesToRunAgain: (report: Report | undefined) => string[];
+  filesToRunAgain: (run: { report: Report | undefined; unhandledErrors: number | undefined }) => string[];
   passedAgain: (first: Report, second: Report) => string[];
   withSecondRun: (first: Report, second: Report | undefined, again: string[]) => object;
   countResults: (report: object | undefined, exitCode: number) => { passed: number; failed: number; skipped: number };
@@ -111,13 +111,14 @@ describe('a second run', () => {
   const again = ['/test/a.test.ts', '/test/c.test.ts'];
 
   test('is for the few files that failed, and never for a broken promise', () => {
-    expect(filesToRunAgain(first)).toEqual(again);
-    expect(filesToRunAgain({ testResults: [file('/test/b.test.ts', 'passed')] })).toEqual([]);
-    expect(filesToRunAgain({ testResults: [...first.testResults, file('/test/chaos/x.test.ts', 'failed')] })).toEqual(
-      [],
-    );
-    expect(filesToRunAgain({ testResults: ['d', 'e', 'f', 'g'].map((name) => file(name, 'failed')) })).toEqual([]);
-    expect(filesToRunAgain(undefined)).toEqual([]);
+    const filesOf = (report: Report | undefined, unhandledErrors: number | undefined = 0): string[] =>
+      filesToRunAgain({ report, unhandledErrors });
+    expect(filesOf(first)).toEqual(again);
+    expect(filesOf({ testResults: [file('/test/b.test.ts', 'passed')] })).toEqual([]);
+    expect(filesOf({ testResults: [...first.testResults, file('/test/chaos/x.test.ts', 'failed')] })).toEqual([]);
+    expect(filesOf({ testResults: ['d', 'e', 'f', 'g'].map((name) => file(name, 'failed')) })).toEqual([]);
+    expect(filesOf(undefined)).toEqual([]);
+    expect([filesOf(first, 1), filesToRunAgain({ report: first, unhandledErrors: undefined })]).toEqual([[], []]);
   });
 
   test('counts instead of the first, and names what only it passed', () => {
