@@ -91,8 +91,12 @@ export function createBusStore(db: Database.Database, options: PlainBusOptions):
   let prunedMs = Number.NEGATIVE_INFINITY;
   let dueMs = nextDueMs();
   let isStale = false;
-  topics.trimAll();
-  topics.flush();
+  for (let isMore = true; isMore;) {
+    db.exec('BEGIN IMMEDIATE');
+    isMore = topics.trimSome();
+    topics.flush();
+    db.exec('COMMIT');
+  }
 
   function nextDueMs(): number {
     return Math.min(leases.dueMs() ?? Infinity, topics.dueMs() ?? Infinity, prunedMs + PRUNE_EVERY_MS);

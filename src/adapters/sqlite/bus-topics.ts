@@ -57,7 +57,10 @@ export function createTopics({ db, kept, facts, changes, checkRoom }: TopicsDeps
   const { keepCount, keepMs } = kept;
   const columns = 'cursor, topic, sender, key, at_ms, payload';
   const sql = {
-    all: db.prepare('SELECT id, name, events, last_cursor, last_ms, dropped FROM topic'),
+    // Counted, not believed: what a count says too much would be dropped of what is published next.
+    all: db.prepare(
+      'SELECT id, name, (SELECT COUNT(*) FROM event WHERE topic = topic.id) AS events, last_cursor, last_ms, dropped FROM topic',
+    ),
     make: db.prepare('INSERT INTO topic (name, events, last_cursor, last_ms, dropped) VALUES (?, 0, 0, 0, 0)'),
     save: db.prepare('UPDATE topic SET events = ?, last_cursor = ?, last_ms = ?, dropped = ? WHERE id = ?'),
     drop: db.prepare('DELETE FROM topic WHERE id = ?'),
@@ -210,8 +213,17 @@ export function createTopics({ db, kept, facts, changes, checkRoom }: TopicsDeps
       }
     },
 
-    /** To the limits of this opening, which may be lower than those before. */
-    trimAll: (): void => byName.forEach(trim),
+    /** Towards the limits of this opening, which may be lower than those before. @returns whether there is more to drop */
+    trimSome(): boolean {
+      let left = STEP;
+      for (const topic of byName.values()) {
+        const excess = Math.min(left, topic.events - keepCount);
+        if (excess <= 0) continue;
+        for (const { cursor } of sql.excess.all(topic.id, excess) as EventRow[]) remove(topic, cursor);
+        left -= excess;
+      }
+      return left === 0;
+    },
 
     flush(): void {
       for (const { id, events, last_cursor, last_ms, dropped } of unsaved) {

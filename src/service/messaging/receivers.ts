@@ -172,19 +172,23 @@ export class Receivers {
    */
   async #share(waiters: Waiter[], news: Set<string>): Promise<void> {
     const held = await this.#bus.inFlight([...new Set(waiters.map(({ poll }) => poll.consumer))]);
-    const load = ({ poll, got }: Waiter): number => (held[poll.consumer] ?? 0) + got.length;
-    const hasChance = ({ queues }: Waiter): boolean => queues.some((queue) => news.has(queue));
+    // One consumer may wait several times at once.
+    const inHand = new Map(Object.entries(held));
+    const load = ({ poll }: Waiter): number => inHand.get(poll.consumer) ?? 0;
+    const hasChance = ({ queues, isGone }: Waiter): boolean => !isGone && queues.some((queue) => news.has(queue));
     let open = waiters.filter(hasChance);
     let width = 1;
     while (open.length > 0) {
       const ranked = open.toSorted((a, b) => a.rank - b.rank || load(a) - load(b) || a.order - b.order);
       const first = ranked[0] as Waiter;
-      const next = ranked.filter((each) => each.rank === first.rank && load(each) === load(first)).slice(0, width);
+      const equal = ranked.filter((each) => each.rank === first.rank && load(each) === load(first));
+      const next = onePerConsumer(equal).slice(0, width);
       const wasIdle = load(first) === 0;
       const tries = await Promise.allSettled(next.map((each) => this.#take(each, 1)));
       const failed = tries.find((each) => each.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
       const empty = new Set(next.filter((_, n) => (tries[n] as PromiseFulfilledResult<boolean>).value === false));
+      for (const each of next) if (!empty.has(each)) inHand.set(each.poll.consumer, load(each) + 1);
       // Whoever holds nothing and takes anything is refused nothing: then there is nothing in its queues.
       if (first.rank === 1 && wasIdle) for (const { queues } of empty) for (const queue of queues) news.delete(queue);
       width = empty.size > 0 ? 1 : width * 2;
@@ -193,14 +197,21 @@ export class Receivers {
   }
 
   async #end(waiter: Waiter): Promise<Delivery[]> {
-    const { got, poll, failure } = waiter;
-    if (failure !== undefined) throw failure.error;
-    if (got.length === 0 || poll.signal?.aborted !== true) return got;
-    const reason = 'its receiver hung up while it was handed out';
+    const { got, failure } = waiter;
+    if (!waiter.isGone) return got;
+    const reason = 'its receiver was gone when it was handed out';
     // What cannot be given back is handed out again when its lease has run out.
     await Promise.allSettled(got.map(({ id, lease }) => this.#bus.nack({ id, lease }, { delayMs: 0, reason })));
+    if (failure !== undefined) throw failure.error;
     return [];
   }
+}
+
+/** The first of each: what one of its polls takes counts against the others. */
+function onePerConsumer(waiters: Waiter[]): Waiter[] {
+  const firsts = new Map<string, Waiter>();
+  for (const waiter of waiters) if (!firsts.has(waiter.poll.consumer)) firsts.set(waiter.poll.consumer, waiter);
+  return [...firsts.values()];
 }
 
 class Waiter {
@@ -232,6 +243,11 @@ class Waiter {
 
   get room(): number {
     return this.bytes >= PAGE_BYTES ? 0 : this.poll.max - this.got.length;
+  }
+
+  /** Nobody is there any more for what it would get. */
+  get isGone(): boolean {
+    return this.failure !== undefined || this.poll.signal?.aborted === true;
   }
 
   get isThrough(): boolean {

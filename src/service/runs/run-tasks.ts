@@ -7,12 +7,14 @@ import type { RosterRow } from '../../ports/roster.ts';
 import { wakesFromMs } from '../messaging/wake-rule.ts';
 
 export interface RunTasksDeps {
-  bus: Pick<MessageBus, 'send' | 'browse' | 'receive' | 'ack'>;
+  bus: Pick<MessageBus, 'send' | 'browse' | 'receive' | 'ack' | 'nack'>;
   /** @default Date.now */
   now?: () => number;
 }
 
 const LEASE_MS = 10_000;
+/** More than one: messages of others may be under the same correlation id. */
+const TAKEN_BACK = 10;
 
 /** Tasks of runs in the mailboxes of agents that run anyway. */
 export class RunTasks {
@@ -74,7 +76,7 @@ export class RunTasks {
 
   async #find(runId: string, agentId: string): Promise<StoredMessage | undefined> {
     const known = await this.#deps.bus.browse({ queue: mailboxOf(agentId), correlationId: runId, limit: 100 });
-    return known.find(({ type, from }) => type === 'TASK_DELEGATE' && from === DAEMON_SENDER);
+    return known.find(isTask);
   }
 
   async #takeBack(runId: string, agentId: string): Promise<boolean> {
@@ -83,14 +85,19 @@ export class RunTasks {
     const taken = await bus.receive({
       queues,
       consumer: DAEMON_SENDER,
-      max: 1,
+      max: TAKEN_BACK,
       correlationId: runId,
       leaseMs: LEASE_MS,
     });
-    for (const message of taken) await bus.ack(message);
-    return taken.length > 0;
+    // Others may use the same correlation id, such as an agent that has delegated a part of it.
+    for (const message of taken)
+      await (isTask(message) ? bus.ack(message) : bus.nack(message, { delayMs: 0, reason: 'it was not meant' }));
+    return taken.some(isTask);
   }
 }
+
+const isTask = ({ type, from }: { type: string; from: string }): boolean =>
+  type === 'TASK_DELEGATE' && from === DAEMON_SENDER;
 
 function isWokenBy(row: RosterRow, { sentAtMs }: StoredMessage): boolean {
   const fromMs = wakesFromMs(row);

@@ -53,6 +53,20 @@ describe('openSqliteBus on a file', () => {
     for (const name of await readdir(folder)) expect((await stat(path.join(folder, name))).mode & 0o077).toBe(0);
   });
 
+  it('believes its events, not a count that a death has left behind, and drops to its limits', async () => {
+    const bus = await openBus({ topics: { keepCount: 2_000, keepMs: 3600_000 } });
+    for (const n of numbers(1_500)) void bus.publish({ topic: 'news', from: 'a', payload: n });
+    await bus.close();
+    const db = new Database(file);
+    db.exec('DELETE FROM event WHERE cursor <= 200'); // the row of the topic says 1500
+    db.close();
+    const again = await openBus({ topics: { keepCount: 700, keepMs: 3600_000 } });
+    expect(await again.topics()).toMatchObject([{ topic: 'news', events: 700 }]);
+    await again.publish({ topic: 'news', from: 'a', payload: 'last' });
+    const { events, missed } = await again.events({ patterns: ['news'], after: 0, limit: 1000 });
+    expect([events.length, events[0]?.payload, events.at(-1)?.payload, missed]).toEqual([700, 801, 'last', true]);
+  });
+
   it('refuses a corrupt file, says what to do, and leaves it as it is', async () => {
     const content = 'this is no database\n'.repeat(500);
     await writeFile(file, content);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CodedError } from '../../../src/contract/errors.ts';
 import { mailboxOf } from '../../../src/domain/messages/queue-name.ts';
 import type { MessageBus } from '../../../src/ports/message-bus.ts';
 import { Receivers, type Poll } from '../../../src/service/messaging/receivers.ts';
@@ -135,6 +136,13 @@ describe('Receivers', () => {
     expect(await gotten(polls)).toEqual([[], ['second']]);
   });
 
+  it('count what a consumer gets by all of its polls, and pass over none who may have more', async () => {
+    await fixture.bus.configure('work', { perConsumer: 1 });
+    const polls = ['w1/1', 'w1/1', 'w2/1', 'w3/1'].map((consumer) => poll(consumer, { waitMs: 1_000 }));
+    await send('work', [1, 2, 3]);
+    expect(await gotten(polls)).toEqual([[1], [], [2], [3]]);
+  });
+
   it('go on when an acknowledged message makes room', async () => {
     await fixture.bus.configure('work', { concurrency: 1 });
     await send('work', ['first', 'second']);
@@ -175,6 +183,36 @@ describe('Receivers', () => {
     own.close();
     const [again] = await poll('w2/1');
     expect(again).toMatchObject({ payload: 'task', attempt: 2 });
+  });
+
+  it.each(['hangs up', 'has ended'])('give nothing more to whoever %s while several are served', async (how) => {
+    const gone = new AbortController();
+    let leave = (): void => undefined;
+    const own = new Receivers({
+      ...fixture.bus,
+      // Between the question who holds what and the first message.
+      inFlight: async (consumers) => {
+        const held = await fixture.bus.inFlight(consumers);
+        leave();
+        return held;
+      },
+    });
+    const wait = (consumer: string, more: Partial<Poll> = {}) =>
+      own
+        .receive({ consumer, queues: () => ['work'], max: 2, waitMs: 10_000, ...more })
+        .catch((error: unknown) => error);
+    const first = wait('w1/1', { signal: gone.signal });
+    const second = wait('w2/1');
+    leave = () =>
+      how === 'hangs up' ? gone.abort() : own.dismiss('w1/1', new CodedError('STALE_INCARNATION', 'It has ended'));
+    await send('work', [1, 2]);
+    expect(await second).toMatchObject([
+      { payload: 1, attempt: 1 },
+      { payload: 2, attempt: 1 },
+    ]);
+    expect(await first).toEqual(how === 'hangs up' ? [] : expect.objectContaining({ code: 'STALE_INCARNATION' }));
+    expect(await fixture.bus.inFlight(['w1/1'])).toEqual({});
+    own.close();
   });
 
   it('forget whoever has hung up', async () => {
