@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CodedError } from '../contract/errors.ts';
 import type { ApiDeps } from './deps.ts';
-import { endWithCaller } from './request-context.ts';
+import { endWithCaller, onceClosed } from './request-context.ts';
 
 /** Each holds a connection and reads a database at each change. */
 const MAX_STREAMS = 100;
@@ -46,10 +46,11 @@ export class EventStreams {
       const message = `${this.#open} clients follow ${this.#what}; the limit is ${MAX_STREAMS}`;
       throw new CodedError('RATE_LIMITED', message, { limit: MAX_STREAMS });
     }
+    // Before anything is waited for: whoever hangs up meanwhile gives the place back.
+    this.#open += 1;
+    onceClosed(reply, () => (this.#open -= 1));
     endWithCaller(reply.request, reply, this.#ends);
     const events = await open();
-    this.#open += 1;
-    reply.raw.once('close', () => (this.#open -= 1));
     reply
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-store')

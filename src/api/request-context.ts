@@ -44,7 +44,13 @@ export function callOf(request: FastifyRequest): Call {
 export function endWithCaller({ caller, gone }: FastifyRequest, reply: FastifyReply, ends: ApiDeps['ends']): void {
   if (caller === null) return;
   const forget = ends.follow(caller, () => gone?.abort());
-  reply.raw.once('close', forget);
+  onceClosed(reply, forget);
+}
+
+/** When the answer has been given, or the client has hung up: it may have done so already, and `close` is told only once. */
+export function onceClosed({ raw }: FastifyReply, act: () => void): void {
+  if (raw.closed) act();
+  else raw.once('close', act);
 }
 
 /** One line a request, with what is needed to follow it. Headers are not logged, so no token is. */

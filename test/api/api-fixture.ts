@@ -250,8 +250,9 @@ export function logInto(lines: Record<string, unknown>[]): Logger {
   );
 }
 
-export const refusal = (code: 'TEMPORAL_UNAVAILABLE' | 'SPAWN_FAILED' | 'AGENT_EXISTS'): CodedError =>
-  new CodedError(code, `${code} it is`);
+export const refusal = (
+  code: 'TEMPORAL_UNAVAILABLE' | 'SPAWN_FAILED' | 'AGENT_EXISTS' | 'RATE_LIMITED' | 'INTERNAL',
+): CodedError => new CodedError(code, `${code} it is`);
 
 export function incidentOf(id: string): IncidentView {
   const action = { command: 'restart', agent_id: 'w1' } as const;

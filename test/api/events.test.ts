@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import Fastify from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { EventStreams } from '../../src/api/event-stream.ts';
 import { listen, type Listening } from '../../src/api/listen.ts';
+import { endWaitsEarly } from '../../src/api/request-context.ts';
 import type { FleetEvent } from '../../src/service/fleet-events.ts';
-import { AGENT_TOKEN, agentView, apiFixture, TOKEN, type ApiFixture } from './api-fixture.ts';
+import { AGENT_TOKEN, agentView, apiFixture, refusal, TOKEN, type ApiFixture } from './api-fixture.ts';
 import { send } from './client.ts';
 import { until } from '../support/wait.ts';
 
@@ -178,5 +181,63 @@ describe('GET /events', () => {
       },
       { what: 'a free place' },
     );
+  });
+
+  test('keeps no place for those who hang up before it has begun to follow', async () => {
+    const signals: AbortSignal[] = [];
+    const begin: (() => void)[] = [];
+    api.state.answer = async (call: { signal: AbortSignal }) => {
+      signals.push(call.signal);
+      await new Promise<void>((resolve) => begin.push(resolve));
+      return (async function* (): AsyncGenerator<FleetEvent> {})();
+    };
+    server = await listen(api.app, { port: 0, name: 'api' });
+    const url = `http://127.0.0.1:${server.port}/events`;
+    const hangUp = new AbortController();
+    const options = { headers: { authorization: `Bearer ${TOKEN}` }, signal: hangUp.signal };
+    const asked = Array.from({ length: 100 }, () => fetch(url, options).catch(() => 'hung up'));
+    await until(() => begin.length === 100, { what: 'all requests' });
+    hangUp.abort();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(['hung up']));
+    await until(() => signals.every(({ aborted }) => aborted), { what: 'the end of all requests' });
+    for (const go of begin) go();
+    happening(transition);
+    const { seen, hangUp: end } = await follow();
+    await until(() => seen.text !== '', { what: 'an answer' });
+    expect([seen.status, seen.text]).toEqual([200, expect.stringContaining('event: transition')]);
+    end();
+  });
+
+  test('keeps no place for those whom it has refused', async () => {
+    api.state.answer = refusal('TEMPORAL_UNAVAILABLE');
+    for (let n = 0; n < 101; n += 1) expect((await send(api, 'GET', '/events')).statusCode).toBe(503);
+  });
+
+  test('keeps no place for those who have hung up already when they are served', async () => {
+    const streams = new EventStreams('it', api.ends);
+    const app = Fastify();
+    endWaitsEarly(app, 0);
+    app.decorateRequest('gone', null).decorateRequest('caller', null);
+    let served = 0;
+    app.get('/gone', async (_request, reply) => {
+      if (!reply.raw.closed) await once(reply.raw, 'close');
+      await streams.send(reply, async () => (async function* () {})(), String);
+      served += 1;
+      return reply;
+    });
+    app.get('/stays', (_request, reply) => streams.send(reply, async () => (async function* () {})(), String));
+    try {
+      const url = await app.listen({ port: 0, host: '127.0.0.1' });
+      for (let n = 1; n <= 100; n += 1) {
+        const socket = connect(Number(new URL(url).port), '127.0.0.1');
+        await once(socket, 'connect');
+        socket.end('GET /gone HTTP/1.1\r\nHost: localhost\r\n\r\n');
+        socket.destroySoon();
+        await until(() => served === n, { what: 'the end of the request' });
+      }
+      expect((await fetch(`${url}/stays`)).status).toBe(200);
+    } finally {
+      await app.close();
+    }
   });
 });
