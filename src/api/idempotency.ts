@@ -33,8 +33,9 @@ declare module 'fastify' {
 
 /**
  * The same request with the same `Idempotency-Key` takes effect once. What was answered with 2xx is answered again for a
- * day; what was refused has had no effect and is tried anew. An attempt whose answer was lost (the client hung up, the
- * daemon died) is taken up where it is. Requests with the same key wait for each other.
+ * day; what was refused at its first attempt (4xx) has had no effect and is tried anew. An attempt that may have had one,
+ * since it failed (5xx) or its answer was lost (the client hung up, the daemon died), is taken up where it is. Requests with
+ * the same key wait for each other.
  */
 export function answerOnce(app: FastifyInstance, store: AnswerStore): void {
   const underWay = new Map<string, Promise<void>>();
@@ -95,13 +96,17 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 
 async function note(
   store: AnswerStore,
-  { scope, key }: Once,
+  { scope, key, again }: Once,
   request: FastifyRequest,
   reply: FastifyReply,
   payload: unknown,
 ): Promise<void> {
   const { statusCode } = reply;
-  if (statusCode >= 400) return store.dropAnswer(scope, key);
+  if (statusCode >= 400) {
+    // What failed within, or went unanswered, may take effect all the same; and of what an earlier attempt did, the refusal
+    // of this one tells nothing. Then the note stays, and the next attempt goes on under the ids of the first.
+    return statusCode < 500 && !again ? store.dropAnswer(scope, key) : undefined;
+  }
   // Nobody reads it, and the waiting was cut short: the next attempt goes on from here.
   if (request.gone?.signal.aborted || typeof payload !== 'string') return;
   const location = reply.getHeader('location');

@@ -65,6 +65,36 @@ describe('Idempotency-Key', () => {
     expect(answers.notes.size).toBe(1);
   });
 
+  test('what may have had its effect though it was refused is taken up under its own ids', async () => {
+    api.state.answer = refusal('TEMPORAL_UNAVAILABLE');
+    expect((await create('k', agent, { 'x-request-id': 'first' })).statusCode).toBe(503);
+    // Nor does a later refusal tell that the first attempt had none.
+    for (const code of ['TEMPORAL_UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL'] as const) {
+      api.state.answer = refusal(code);
+      expect(codeOf(await create('k'))).toBe(code);
+    }
+    expect(codeOf(await create('k', { ...agent, task: 'other' }))).toBe('IDEMPOTENCY_KEY_REUSED');
+    api.state.answer = undefined;
+    const last = await create('k');
+    expect([last.statusCode, last.headers['idempotency-replayed']]).toEqual([201, undefined]);
+    const calls = api.asked.map(({ call }) => [call.request_id, call.once?.again]);
+    expect(calls).toEqual([['first', false], ...Array.from({ length: 4 }, () => ['first', true])]);
+    expect(new Set(api.asked.map(({ call }) => call.once?.id)).size).toBe(1);
+    expect((await create('k')).headers['idempotency-replayed']).toBe('true');
+  });
+
+  test('an attempt whose answer was lost is not forgotten over a refusal of the next one', async () => {
+    await create('k', agent, { 'x-request-id': 'first' });
+    for (const [name, note] of answers.notes) answers.notes.set(name, { ...note, answer: null });
+    for (const code of ['RATE_LIMITED', 'TEMPORAL_UNAVAILABLE', 'AGENT_EXISTS'] as const) {
+      api.state.answer = refusal(code);
+      expect(codeOf(await create('k'))).toBe(code);
+    }
+    api.state.answer = undefined;
+    expect((await create('k')).statusCode).toBe(201);
+    expect(api.asked.at(-1)!.call).toMatchObject({ request_id: 'first', once: { again: true } });
+  });
+
   test('the keys of one caller are not those of another', async () => {
     await create('k');
     expect((await create('k', { ...agent, task: 'x' }, { authorization: `Bearer ${AGENT_TOKEN}` })).statusCode).toBe(
