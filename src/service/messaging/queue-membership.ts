@@ -1,3 +1,4 @@
+import { CodedError } from '../../contract/errors.ts';
 import type { Json } from '../../domain/messages/message.ts';
 import { mailboxOf, ownerOf } from '../../domain/messages/queue-name.ts';
 import type { QueueMembers } from '../../schema/queue-settings.ts';
@@ -20,15 +21,21 @@ export class QueueMembership {
     this.#state = state;
   }
 
-  /** What was made before is there again. */
-  async open(): Promise<void> {
+  /** What was made before is there again. @returns those whose deletion has begun */
+  async open(): Promise<string[]> {
+    const leaving: string[] = [];
     for (let after: string | undefined, isMore = true; isMore;) {
       const from = after === undefined ? {} : { after };
       const page = await this.#state.list(DAEMON_SCOPE, { prefix: PREFIX, limit: PAGE, ...from });
-      for (const { key, value } of page) this.#queues.set(key.slice(PREFIX.length), membersIn(value));
+      for (const { key, value } of page) {
+        const queue = key.slice(PREFIX.length);
+        if (isMark(value)) leaving.push(queue);
+        else this.#queues.set(queue, membersIn(value));
+      }
       after = page.at(-1)?.key;
       isMore = page.length === PAGE;
     }
+    return leaving;
   }
 
   /** @param members null: any agent */
@@ -37,16 +44,37 @@ export class QueueMembership {
     this.#queues.set(queue, members);
   }
 
-  async delete(queue: string): Promise<void> {
-    await this.#state.delete(DAEMON_SCOPE, PREFIX + queue);
+  /**
+   * From now on it is not there, and this is noted until `forget`: what it held goes in many transactions, and whoever finds
+   * the note goes on with them.
+   */
+  async leave(queue: string): Promise<void> {
+    try {
+      await this.#state.put(DAEMON_SCOPE, PREFIX + queue, LEAVING);
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.code !== 'STORAGE_FULL') throw error;
+      // It may be deleted to make room.
+      await this.#state.delete(DAEMON_SCOPE, PREFIX + queue);
+    }
     this.#queues.delete(queue);
+  }
+
+  async isLeaving(queue: string): Promise<boolean> {
+    if (this.#queues.has(queue)) return false;
+    const entry = await this.#state.get(DAEMON_SCOPE, PREFIX + queue);
+    return entry !== undefined && isMark(entry.value);
+  }
+
+  /** Nothing is left of it, unless it has been made again. */
+  async forget(queue: string): Promise<void> {
+    if (await this.isLeaving(queue)) await this.#state.delete(DAEMON_SCOPE, PREFIX + queue);
   }
 
   async has(queue: string): Promise<boolean> {
     if (this.#queues.has(queue)) return true;
     // Another daemon with the same state may have made it.
     const entry = await this.#state.get(DAEMON_SCOPE, PREFIX + queue);
-    if (entry === undefined) return false;
+    if (entry === undefined || isMark(entry.value)) return false;
     this.#queues.set(queue, membersIn(entry.value));
     return true;
   }
@@ -82,6 +110,10 @@ export class QueueMembership {
     );
   }
 }
+
+/** Instead of its members. */
+const LEAVING = { leaving: true };
+const isMark = (value: Json): boolean => (value as { leaving?: unknown } | null)?.leaving === true;
 
 const membersIn = (value: Json): QueueMembers | null =>
   (value as { members?: QueueMembers | null } | null)?.members ?? null;

@@ -31,15 +31,25 @@ export interface Declared {
 /** The queues themselves: what there is, who receives from which, what became of their dead letters. */
 export class Queues {
   readonly #deps: QueuesDeps;
+  /** The last thing that is done to each queue as a whole: one is made anew only when the one before is gone. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(deps: QueuesDeps) {
     this.#deps = deps;
   }
 
-  /** What was made before, by the API or a file, is there again; then what the file says. */
+  /** What was made before, by the API or a file, is there again; then what the file says. What was being deleted goes on. */
   async open(declared: Readonly<Record<string, Declared>>): Promise<void> {
-    await this.#deps.membership.open();
+    const leaving = await this.#deps.membership.open();
     await Promise.all(Object.entries(declared).map(([name, queue]) => this.#set(name, queue)));
+    for (const name of leaving) {
+      // Not awaited: it may have held a great many messages.
+      this.#inTurn(name, () => this.#finishRemoval(name)).catch((error: unknown) => {
+        const message =
+          'cannot finish the deletion of a queue; it goes on at the next start, or when it is deleted again';
+        this.#deps.warn(message, { queue: name, error: String(error) });
+      });
+    }
   }
 
   /** From one file to the next: what is no longer declared goes, unless it holds messages. */
@@ -47,8 +57,7 @@ export class Queues {
     await Promise.all(Object.entries(after).map(([name, queue]) => this.#set(name, queue)));
     for (const name of Object.keys(before)) {
       if (Object.hasOwn(after, name)) continue;
-      const { ready = 0, leased = 0, delayed = 0 } = (await this.#deps.bus.queue(name)) ?? {};
-      if (ready + leased + delayed === 0) await this.#remove(name);
+      if (!(await this.#isHolding(name))) await this.#inTurn(name, () => this.#remove(name));
       else this.#deps.warn('a queue that is no longer declared stays, since it holds messages', { queue: name });
     }
     this.#deps.receivers.refresh();
@@ -75,13 +84,21 @@ export class Queues {
     return this.#view(queue);
   }
 
-  /** What it held becomes dead letters, with notices to the senders. */
+  /**
+   * What it held becomes dead letters, with notices to the senders. Cut off, it can be repeated.
+   * @throws CodedError QUEUE_NOT_FOUND
+   */
   async remove(call: Call, queue: string): Promise<void> {
     await this.#admit(call);
     checkIsAdmin(call, 'delete queues');
-    if (!(await this.#deps.membership.has(queue))) throw queueNotFound(queue);
-    await this.#remove(queue);
-    this.#deps.receivers.refresh();
+    const { membership, receivers } = this.#deps;
+    await this.#inTurn(queue, async () => {
+      const isKnown = (await membership.has(queue)) || (await membership.isLeaving(queue));
+      // What came in while it was deleted can be deleted, too. A mailbox goes with its agent.
+      const isLeft = !isKnown && ownerOf(queue) === undefined && (await this.#isHolding(queue));
+      if (!isKnown && !isLeft) throw queueNotFound(queue);
+      await this.#remove(queue);
+    }).finally(() => receivers.refresh());
   }
 
   /** Dead letters, oldest first. An agent sees those of its own mailbox. */
@@ -110,14 +127,43 @@ export class Queues {
     return { count: await this.#deps.bus.discard(queue, ids) };
   }
 
-  async #set(name: string, { members, settings }: Declared): Promise<void> {
-    await this.#deps.bus.configure(name, settings);
-    await this.#deps.membership.set(name, members);
+  #set(name: string, { members, settings }: Declared): Promise<void> {
+    return this.#inTurn(name, async () => {
+      // Whoever has its name from now on is another one.
+      await this.#finishRemoval(name);
+      await this.#deps.bus.configure(name, settings);
+      await this.#deps.membership.set(name, members);
+    });
   }
 
+  /** First nothing more is let in: what would come after the bus has deleted it would be lost. */
   async #remove(name: string): Promise<void> {
-    await this.#deps.membership.delete(name);
+    await this.#deps.membership.leave(name);
     await this.#deps.bus.deleteQueue(name);
+    await this.#deps.membership.forget(name);
+  }
+
+  /** Of a queue whose deletion was cut off. */
+  async #finishRemoval(name: string): Promise<void> {
+    const { bus, membership } = this.#deps;
+    if (!(await membership.isLeaving(name))) return;
+    await bus.deleteQueue(name);
+    await membership.forget(name);
+  }
+
+  async #isHolding(name: string): Promise<boolean> {
+    const { ready = 0, leased = 0, delayed = 0 } = (await this.#deps.bus.queue(name)) ?? {};
+    return ready + leased + delayed > 0;
+  }
+
+  #inTurn(name: string, act: () => Promise<void>): Promise<void> {
+    const turn = (this.#turns.get(name) ?? Promise.resolve()).catch(() => undefined).then(act);
+    const end = (): void => {
+      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+    };
+    this.#turns.set(name, turn);
+    turn.then(end, end);
+    return turn;
   }
 
   async #view(queue: string): Promise<QueueView> {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CodedError } from '../../../src/contract/errors.ts';
 import { DEFAULT_QUEUE_SETTINGS } from '../../../src/domain/messages/queue-settings.ts';
 import { ADMIN, asAgent, messagingFixture, ofAgent, text, type MessagingFixture } from './messaging-fixture.ts';
+import { until } from '../../support/wait.ts';
 
 const DECLARED = { members: ['a'], settings: { ...DEFAULT_QUEUE_SETTINGS, maxAttempts: 1 } };
 let fixture: MessagingFixture;
@@ -65,6 +67,69 @@ describe('Queues', () => {
     // The file says that it is there; the one that was made is not.
     await fixture.reopen();
     expect(await codeOf(fixture.messaging.messages.send(ADMIN, 'declared', [text('y')]))).toBe('done');
+  });
+
+  it('are deleted by the next attempt, or the next start, if the first is cut off', async () => {
+    const { messages, queues } = fixture.messaging;
+    for (const next of ['attempt', 'start', 'making'] as const) {
+      await queues.put(ADMIN, next, { concurrency: 7 });
+      await messages.send(asAgent('b'), next, [text(next)]);
+    }
+    const { deleteQueue } = fixture.bus;
+    for (const name of ['attempt', 'start', 'making']) {
+      fixture.bus.deleteQueue = async () => {
+        fixture.bus.deleteQueue = deleteQueue;
+        throw new CodedError('BUS_UNAVAILABLE', 'cut off');
+      };
+      expect(await codeOf(queues.remove(ADMIN, name))).toBe('BUS_UNAVAILABLE');
+      // Whoever sends to it now would not be heard.
+      expect(await codeOf(messages.send(asAgent('b'), name, [text('y')]))).toBe('QUEUE_NOT_FOUND');
+    }
+    await queues.remove(ADMIN, 'attempt');
+    expect(await codeOf(queues.remove(ADMIN, 'attempt'))).toBe('QUEUE_NOT_FOUND');
+    // One of the same name is another one.
+    expect(await queues.put(ADMIN, 'making', {})).toMatchObject({ ready: 0, dead: 1, settings: { concurrency: null } });
+    await fixture.close();
+    await fixture.reopen();
+    await until(async () => (await fixture.bus.queue('start'))?.ready === 0, { what: 'the end of the queue' });
+    await until(async () => (await codeOf(fixture.messaging.queues.remove(ADMIN, 'start'))) === 'QUEUE_NOT_FOUND', {
+      what: 'the end of the deletion',
+    });
+    const notices = await fixture.messaging.messages.receive(asAgent('b'), 'b', NOW);
+    expect(notices.map(({ payload }) => (payload as { queue?: unknown }).queue)).toEqual([
+      'attempt',
+      'making',
+      'start',
+    ]);
+    expect(await fixture.messaging.queues.get(ADMIN, 'making')).toMatchObject({ size: 0 });
+  });
+
+  it('are deleted though nothing more can be noted', async () => {
+    const { messages, queues } = fixture.messaging;
+    await messages.send(asAgent('b'), 'declared', [text('x')]);
+    fixture.state.put = () => Promise.reject(new CodedError('STORAGE_FULL', 'full'));
+    await queues.remove(ADMIN, 'declared');
+    expect(await fixture.bus.queue('declared')).toMatchObject({ ready: 0, dead: 1 });
+    expect(await codeOf(queues.remove(ADMIN, 'declared'))).toBe('QUEUE_NOT_FOUND');
+  });
+
+  it('can be deleted if a message came in while they were', async () => {
+    const { queues } = fixture.messaging;
+    const { bus } = fixture;
+    const { deleteQueue } = bus;
+    bus.deleteQueue = async (queue) => {
+      await deleteQueue(queue);
+      // It was let in before.
+      await bus.send([{ queue, from: 'b', ...text('late') }]);
+    };
+    await queues.remove(ADMIN, 'declared');
+    bus.deleteQueue = deleteQueue;
+    expect(await bus.queue('declared')).toMatchObject({ ready: 1 });
+    await queues.remove(ADMIN, 'declared');
+    expect(await bus.queue('declared')).toMatchObject({ ready: 0, dead: 1 });
+    expect(await codeOf(queues.remove(ADMIN, 'declared'))).toBe('QUEUE_NOT_FOUND');
+    await bus.send([{ queue: '@a', from: 'b', ...text('mail') }]);
+    expect(await codeOf(queues.remove(ADMIN, '@a'))).toBe('QUEUE_NOT_FOUND');
   });
 
   it('follow the file when it is read again', async () => {
