@@ -10,7 +10,7 @@ import type { ActivityDeps } from './index.ts';
  * refusal is an answer too: whatever is wrong with the input, a process of the agent may be running.
  */
 export async function resolveTemplate(deps: ActivityDeps, { input }: { input: AgentInput }): Promise<Admission> {
-  const custody = await deps.host.custodyToTell(input.agent_id);
+  const { custody } = await deps.host.custodyToTell(input.agent_id);
   try {
     const definition = await deps.define(input);
     await giveSchedule(deps, input, definition);

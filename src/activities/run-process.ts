@@ -18,12 +18,15 @@ export async function runProcess(deps: ActivityDeps, request: RunRequest): Promi
   const agentId = request.input.agent_id;
   const { generation } = request;
 
-  const known = verdictFrom(await deps.host.custodyToTell(agentId), generation);
+  const { custody, isOrdered } = await deps.host.custodyToTell(agentId);
+  const known = verdictFrom(custody, generation);
   if (known === 'live') {
     await deps.host.adopt(agentId, generation);
     throw new CompleteAsyncError();
   }
   if (known) return known;
+  // It decides anew when it has heard of that, and withdraws this call; else another attempt follows.
+  if (isOrdered) throw new Error(`A stop or delete of ${agentId} has just been handed over to its workflow`);
 
   const definition = await deps.define(request.input);
   if (definition.template_version !== request.template_version) return { kind: 'template_changed' };

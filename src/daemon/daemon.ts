@@ -55,6 +55,9 @@ export class Daemon {
   private roster: Roster | undefined;
   private stores: MessageStores | undefined;
   private settleEnd: (end: DaemonEnd) => void = () => undefined;
+  private starting: Promise<void> = Promise.resolve();
+  /** Of a shutdown: whether the agents run on. */
+  keepsAgents = false;
   private failStopReason: string | undefined;
   private failStopTold: Promise<void> | undefined;
   private cleared: FailStop | undefined;
@@ -118,13 +121,17 @@ export class Daemon {
   async start(options: StartOptions): Promise<void> {
     await this.custody.open();
     await tellSettings(this.custody, this.options.config);
-    this.enter('start');
     try {
-      await this.startParts(options);
+      this.enter('start');
+      this.starting = this.startParts(options);
+      await this.starting;
     } catch (error) {
+      // It was told to end meanwhile, which is under way: that is no failure.
+      if (this.phases.current === 'shutdown') return this.trouble('The start was broken off', error);
       await this.undoStart();
       throw error;
     }
+    if (this.phases.current === 'shutdown') return;
     this.enter('run');
     this.phases.enter('supervise');
   }
@@ -132,12 +139,15 @@ export class Daemon {
   /** Ends in order: agents, then what carries them. Resolves `ended`. */
   shutdown(options: { keepAgents: boolean }): void {
     if (this.phases.current === 'shutdown') return;
+    this.keepsAgents = options.keepAgents;
     this.enter('shutdown');
     void this.end(options.keepAgents);
   }
 
   private async end(keepAgents: boolean): Promise<void> {
     let trouble: string | undefined;
+    // What is being started cannot be taken down yet.
+    await this.starting.catch(() => undefined);
     try {
       const { master } = this.parts?.configuration.current ?? this.options.config;
       const { say } = this.options;
@@ -160,8 +170,9 @@ export class Daemon {
     return this.parts.configuration.reload(options);
   }
 
-  /** Shortens a shutdown that is under way: no grace any more. */
+  /** Shortens a shutdown that is under way: no grace any more. None that lets the agents run on. */
   async force(): Promise<void> {
+    if (this.keepsAgents) return;
     await this.custody.insist('shutdown', { waves: [], grace_ms: 0 });
   }
 
@@ -203,6 +214,7 @@ export class Daemon {
     // If one fails, what the others opened must be closed again, or the process never ends.
     await Promise.allSettled(opening);
     const [keys, roster, temporal, stores] = await Promise.all(opening);
+    this.checkGoesOn();
     const configuration = this.configurationOf(keys, roster);
     await configuration.check();
     Runtime.install({ shutdownSignals: [], ...temporalLogging(log) });
@@ -243,6 +255,7 @@ export class Daemon {
     await snapshots.sweep((agentId, generation) => host.isLive(agentId, generation));
     await reconciler.handOverOrders();
     await otherDaemons.look();
+    this.checkGoesOn();
     // Before a workflow can ask for the next.
     if (clearFailStop) this.cleared = stateDir.clearFailStop();
     await finite.answers.start();
@@ -258,6 +271,10 @@ export class Daemon {
     otherDaemons.start();
     finite.scheduleWatch.start();
     incidents.upkeep.start();
+  }
+
+  private checkGoesOn(): void {
+    if (this.phases.current === 'shutdown') throw new Error('The daemon was told to end');
   }
 
   private configurationOf({ key }: Keys, roster: Roster): Configuration {
@@ -298,13 +315,14 @@ export class Daemon {
     if (stateDir.hasFailStopped(request)) return log.info({ agent_id, reason }, 'this fail-stop has been carried out');
     log.fatal({ agent_id, reason }, 'fail-stop');
     say(`FAIL-STOP because of ${agent_id}: ${reason}`);
-    stateDir.addFailStop({ ...request, at: new Date().toISOString() });
-    failpoint('daemon.in-fail-stop');
     this.failStopReason ??= reason;
     // The incident cannot go on while the daemon is down: people hear of it before.
     this.failStopTold ??= this.parts?.incidents.failStopTold(agent_id);
-    // After the activity has been completed: the shutdown waits for it.
+    // After the activity has been completed: the shutdown waits for it. On a full disk it fails, and is made again at the
+    // next start, which then ends the same way.
     setImmediate(() => this.shutdown({ keepAgents: false }));
+    stateDir.addFailStop({ ...request, at: new Date().toISOString() });
+    failpoint('daemon.in-fail-stop');
   }
 
   // ── going down ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -325,7 +343,13 @@ export class Daemon {
 
   private enter(phase: DaemonPhase): void {
     this.phases.enter(phase);
-    this.writeDaemonFile();
+    try {
+      this.writeDaemonFile();
+    } catch (error) {
+      if (phase === 'start') throw error;
+      // A full disk must not keep it from stopping.
+      this.trouble('The file that tells where the daemon is cannot be written', error);
+    }
     void tellKeeper(this.custody, phase);
   }
 

@@ -7,9 +7,9 @@ import type { HostControl } from '../service/host-control.ts';
  * Stops without Temporal: the custodian keeps the order, then ends the process. While it keeps it, it starts nothing of that
  * agent, so the fence needs not be raised, and one that never ran has none.
  *
- * @param onKept nobody has told Temporal of it yet
+ * @param onKept nobody has told Temporal of it yet; awaited, so that the next command goes behind it
  */
-export function hostOrders(custody: Pick<CustodyLink, 'call'>, onKept: () => void): HostControl {
+export function hostOrders(custody: Pick<CustodyLink, 'call'>, onKept: () => Promise<void>): HostControl {
   return {
     async order(agentId, verb, stop) {
       try {
@@ -22,7 +22,7 @@ export function hostOrders(custody: Pick<CustodyLink, 'call'>, onKept: () => voi
           signal: stop.signal,
           grace_ms: stop.graceMs,
         });
-        onKept();
+        await onKept();
       } catch (error) {
         throw new CodedError(
           'CUSTODIAN_UNAVAILABLE',

@@ -8,6 +8,7 @@ import { describeReload } from '../contract/reload-view.ts';
 import { Daemon } from './daemon.ts';
 import type { DaemonEnd } from './daemon-options.ts';
 import { logFile } from './log-file.ts';
+import { speaker } from './speaker.ts';
 import { banner, Story } from './story.ts';
 import { StateDir } from './state-dir.ts';
 
@@ -33,7 +34,7 @@ export async function main(options: StartOptions): Promise<void> {
   const stateDir = new StateDir(process.env);
   refuseAfterFailStop(stateDir, options.clearFailstop === true);
   const log = logger(stateDir);
-  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const say = speaker();
 
   const switchConfig = options.switchConfig === true;
   const daemon = new Daemon({ version: VERSION, config, switchConfig, stateDir, log, env: process.env, say });
@@ -43,9 +44,12 @@ export async function main(options: StartOptions): Promise<void> {
     onFleet: (roster, logs) => story.tell(roster, logs, config.master),
     clearFailStop: options.clearFailstop === true,
   });
-  await daemon.forgiveFailStop();
-  say(banner(daemon.facts(), stateDir));
-  story.takenOver(await daemon.rows());
+  // It may have been told to end meanwhile.
+  if (daemon.facts().phase !== 'shutdown') {
+    await daemon.forgiveFailStop();
+    say(banner(daemon.facts(), stateDir));
+    story.takenOver(await daemon.rows());
+  }
   const end = await daemon.ended;
   story.close();
   say(lastWord(end));
@@ -82,8 +86,8 @@ function logger(stateDir: StateDir): Logger {
 function onSignals(daemon: Daemon, log: Logger, say: (line: string) => void): void {
   const stop = (): void => {
     if (daemon.facts().phase === 'shutdown') {
-      say('Stopping at once…');
-      void daemon.force();
+      say(daemon.keepsAgents ? 'Already leaving; the agents run on.' : 'Stopping at once…');
+      daemon.force().catch((error: unknown) => log.warn({ err: error }, 'the stop cannot be hurried'));
     } else {
       say('Stopping the agents in order… (once more to stop at once)');
       daemon.shutdown({ keepAgents: false });

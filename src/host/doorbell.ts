@@ -16,11 +16,11 @@ const RETRY_MAX_MS = 15_000;
 export class Doorbell {
   private readonly client: Client;
   private readonly ending: AbortSignal;
-  /** Tells its workflow of a stop or delete that it has not heard of. */
-  readonly handOverOrdersOf: (agentId: string) => Promise<void>;
+  /** Tells its workflow of a stop or delete that it has not heard of. @returns whether there was one */
+  readonly handOverOrdersOf: (agentId: string) => Promise<boolean>;
   private readonly open = new Set<Promise<unknown>>();
 
-  constructor(client: Client, ending: AbortSignal, handOverOrdersOf: (agentId: string) => Promise<void>) {
+  constructor(client: Client, ending: AbortSignal, handOverOrdersOf: (agentId: string) => Promise<boolean>) {
     this.client = client;
     this.ending = ending;
     this.handOverOrdersOf = handOverOrdersOf;

@@ -66,11 +66,13 @@ export class Host {
     return this.options.custody.call('custody', { agent: agentId });
   }
 
-  /** For the agent's workflow, which has heard by then of any stop or delete that may have led to it. */
-  async custodyToTell(agentId: string): Promise<Custody> {
+  /**
+   * For the agent's workflow, which has been told by then of any stop or delete that may have led to it.
+   * @returns `isOrdered`: it has been told only now, and may not have heard yet
+   */
+  async custodyToTell(agentId: string): Promise<{ custody: Custody; isOrdered: boolean }> {
     const custody = await this.custodyOf(agentId);
-    await this.options.doorbell.handOverOrdersOf(agentId);
-    return custody;
+    return { custody, isOrdered: await this.options.doorbell.handOverOrdersOf(agentId) };
   }
 
   /** Of the process that lives. The custodian knows of one before this host has noted it, and is asked only then. */
@@ -244,7 +246,7 @@ export class Host {
 
   /** What is missed here, the reconciliation makes good. */
   private forget(agentId: string): void {
-    this.options.custody.call('forget', { agent: agentId }).catch((error: unknown) => {
+    this.options.custody.insist('forget', { agent: agentId }).catch((error: unknown) => {
       this.options.onTrouble(`Cannot forget the last exit of ${agentId}, which was deleted`, error);
     });
   }

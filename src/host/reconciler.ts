@@ -118,10 +118,14 @@ export class Reconciler {
     await this.handOver(await this.options.custodian.orders());
   }
 
-  /** To be called before the workflow hears of what came of an order: it would take the agent for one that is to run. */
-  async handOverOrdersOf(agentId: string): Promise<void> {
-    const orders = await this.options.custodian.orders();
-    await this.handOver(orders.filter(({ agent }) => agent === agentId));
+  /**
+   * To be called before the workflow hears of what came of an order: it would take the agent for one that is to run.
+   * @returns whether there was any
+   */
+  async handOverOrdersOf(agentId: string): Promise<boolean> {
+    const orders = (await this.options.custodian.orders()).filter(({ agent }) => agent === agentId);
+    await this.handOver(orders);
+    return orders.length > 0;
   }
 
   private async handOver(orders: Order[]): Promise<void> {
@@ -280,6 +284,7 @@ export class Reconciler {
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      return; // it has not been given the order: that is handed over to it
     }
     if (order) await this.options.custodian.orderDone(order);
   }

@@ -6,7 +6,7 @@ import { until } from '../support/wait.ts';
 let host: TestHost;
 let kept = 0;
 const link: Parameters<typeof hostOrders>[0] = { call: (method, params) => host.client.request(method, params) };
-const control = hostOrders(link, () => (kept += 1));
+const control = hostOrders(link, async () => void (kept += 1));
 const records = custodyRecords(link);
 const STOP = { signal: 'SIGTERM', graceMs: 500 };
 
@@ -41,7 +41,7 @@ test('an order for an agent that never ran: nothing is started until it has been
 });
 
 test('an order that cannot be kept is refused', async () => {
-  const broken = hostOrders({ call: () => Promise.reject(new Error('no connection')) }, () => (kept += 1));
+  const broken = hostOrders({ call: () => Promise.reject(new Error('no connection')) }, async () => void (kept += 1));
   await expect(broken.order('a', 'stop', STOP)).rejects.toMatchObject({ code: 'CUSTODIAN_UNAVAILABLE' });
   expect(kept).toBe(0);
 });

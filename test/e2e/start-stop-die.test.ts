@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { isAlive, TestDaemon } from '../support/daemon.ts';
@@ -91,6 +92,45 @@ describe('start, stop, die', () => {
     await daemon.signal('SIGINT');
     expect((await read()).slice(2)).toEqual(['worker ends', 'boss ends']);
   }, 60_000);
+
+  it('nobody who reads what it says is no reason to end, nor not to stop', async () => {
+    const running = await fleet({ a: SLEEPER });
+    const before = await pidsOf(running);
+    const { process: child } = running;
+    for (const stream of [child!.stdout, child!.stderr]) stream!.destroy();
+    process.kill(before.agents['a']!, 'SIGKILL'); // it would tell of that
+    const again = await running.untilAgent(
+      'a',
+      ({ generation, state }) => generation === 2 && state === 'running',
+      'again',
+    );
+    expect(await running.signal('SIGTERM')).toBe(0);
+    await gone([again.pid!, before.custodian, before.temporal]);
+  }, 60_000);
+
+  it('a stop is carried out although nothing can be written down any more', async () => {
+    const running = await fleet({ a: SLEEPER });
+    const before = await pidsOf(running);
+    // What it writes first would be written here.
+    await mkdir(path.join(running.stateDir, `daemon.json.${running.process!.pid}.tmp`));
+    expect(await running.signal('SIGTERM')).toBe(0);
+    await gone([...Object.values(before.agents), before.custodian, before.temporal]);
+  }, 60_000);
+
+  it('a stop during the start ends what has been started', async () => {
+    daemon = await TestDaemon.make({ agents: { a: SLEEPER }, defaults: { stop: { grace: '2s' } } });
+    for (let round = 0; round < 2; round += 1) {
+      const child = daemon.launch(['start', '--config', path.join(daemon.dir, 'openstarry.yaml')]);
+      const exit = once(child, 'exit');
+      await until(() => existsSync(path.join(daemon!.stateDir, 'daemon.json')), {
+        what: 'the daemon',
+        deadlineMs: 20_000,
+      });
+      child.kill('SIGTERM');
+      expect([(await exit)[0], daemon.output]).toEqual([0, expect.stringContaining('Stopped.')]);
+      expect(await daemon.custody().catch(() => undefined)).toBeUndefined();
+    }
+  }, 90_000);
 
   it('a second signal forces what does not want to end', async () => {
     const running = await fleet({

@@ -1,6 +1,7 @@
 /** Puts the parts of a daemon together: what each needs of the others is seen here, and nowhere else. */
 import { Client, type Connection } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Executing } from '../../activities/executing.ts';
 import { createActivities } from '../../activities/index.ts';
@@ -38,6 +39,8 @@ import type { Logger } from 'pino';
 import type { DaemonControl } from '../../api/deps.ts';
 import type { StateDir } from '../state-dir.ts';
 
+/** So long a stop that went to the custodian waits for the next command to go behind it. */
+const ORDER_TOLD_MS = 1_000;
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url));
 
 export interface Base {
@@ -132,10 +135,11 @@ export async function assemble(base: Base): Promise<Parts> {
     logs,
     client,
     temporal: watch,
-    host: hostOrders(base.custody, () => {
+    host: hostOrders(base.custody, async () => {
       // It may only have been slow: then it hears of it now, and else when it is back.
       const told = watch.reachable() ? reconciler.handOverOrders() : Promise.resolve();
-      told.catch((error: unknown) => trouble('Cannot hand over an order', error));
+      const settled = told.catch((error: unknown) => trouble('Cannot hand over an order', error));
+      await Promise.race([settled, delay(ORDER_TOLD_MS, undefined, { ref: false })]);
     }),
     admit: (input) => definitions.admit(input),
     sign: configuration.sign,
