@@ -98,6 +98,35 @@ agent.on_stop(lambda: agent.publish("peer.ended", None))
 agent.run()
 `;
 
+/** Its handlers raise what is meant to end a process. */
+const STUBBORN = `
+import asyncio, sys
+from openstarry import Agent
+agent = Agent()
+agent.on("CONTROL", lambda message: None)
+
+@agent.on("TEXT")
+def read(message):
+    if message.payload == "exit" and message.attempt == 1:
+        sys.exit(3)
+    agent.publish("stubborn.read", [message.payload, message.attempt])
+
+@agent.on("TASK_DELEGATE")
+async def work(message):
+    if message.attempt == 1:
+        raise asyncio.CancelledError()
+    agent.publish("stubborn.read", [message.payload, message.attempt])
+
+def seen(event):
+    if event.payload == "exit":
+        sys.exit(4)
+    agent.publish("stubborn.seen", event.payload)
+
+agent.subscribe("stubborn.told", seen)
+agent.publish("stubborn.ready", None)
+agent.run()
+`;
+
 const CLASSY = `
 import os, threading
 class Whole:
@@ -142,6 +171,7 @@ beforeAll(async () => {
     agents: {
       still: { command: ['sleep', '36072'] },
       peer: { command: ['python3', '-u', 'peer.py'], env: { PYTHONPATH: SDK } },
+      stubborn: { command: ['python3', '-B', '-u', 'stubborn.py'], env: { PYTHONPATH: SDK } },
       whole: { command: ['python3', '-u', '-m', 'openstarry', 'classy:Whole'], env: { PYTHONPATH: SDK } },
       finite: {
         command: ['python3', '-u', '-m', 'openstarry', 'classy:Finite'],
@@ -170,6 +200,7 @@ beforeAll(async () => {
   await writeFile(path.join(daemon.dir, 'classy.py'), CLASSY);
   await writeFile(path.join(daemon.dir, 'peer.py'), PEER);
   await writeFile(path.join(daemon.dir, 'verbs.py'), VERBS);
+  await writeFile(path.join(daemon.dir, 'stubborn.py'), STUBBORN);
   await daemon.start();
 }, 60_000);
 afterAll(() => daemon?.end());
@@ -244,6 +275,29 @@ describe('the SDK for Python', () => {
         ['slow', 1],
       ]),
     );
+  }, 30_000);
+
+  it('goes on after a handler that raises what is meant to end a process', async () => {
+    await untilEvents('stubborn.ready', 1);
+    const tell = (type: string, payload: unknown) =>
+      daemon.call('POST', '/agents/stubborn/messages', { type, payload });
+    await tell('TEXT', 'exit');
+    await tell('TASK_DELEGATE', { n: 1 });
+    await tell('TEXT', 'later');
+    const read = await untilEvents('stubborn.read', 3);
+    expect(read).toHaveLength(3);
+    expect(read).toEqual(
+      expect.arrayContaining([
+        ['exit', 2],
+        [{ n: 1 }, 2],
+        ['later', 1],
+      ]),
+    );
+    for (const payload of ['exit', 'next']) await daemon.call('POST', '/topics/stubborn.told', { payload });
+    expect(await untilEvents('stubborn.seen', 1)).toEqual(['next']);
+    const { body: log } = await daemon.call<string>('GET', '/agents/stubborn/logs');
+    expect(log).toContain('failed: SystemExit: 3');
+    expect(log).toContain('failed: CancelledError');
   }, 30_000);
 
   it('runs a class, to its end in order', async () => {

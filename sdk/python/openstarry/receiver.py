@@ -67,6 +67,13 @@ class Receiver:
         return not any(thread.is_alive() for thread in threads)
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            # Else this thread would end unseen, and nothing would be received any more.
+            self._fatal(error)
+
+    def _loop(self) -> None:
         failures = 0
         # The same one until its answer is here: a message in an answer that got lost comes at once, and not when its lease ends.
         receive_id = str(uuid.uuid4())
@@ -107,19 +114,19 @@ class Receiver:
         ended = Cancel()
         threading.Thread(target=self._keep, args=(message, ended), daemon=True).start()
         try:
-            self._handle(message)
+            try:
+                self._handle(message)
+            finally:
+                ended.set()
         except Reject as error:
-            ended.set()
             return self._refuse(message, dead=True, reason=str(error))
         except Retry as error:
-            ended.set()
             return self._refuse(message, delay=error.delay, reason=str(error))
-        except Exception as error:
-            ended.set()
+        except BaseException as error:
+            # Also SystemExit and CancelledError: here they would end a thread, not the process.
             reason = "%s: %s" % (type(error).__name__, error)
             self._log("%s %s failed: %s" % (message.type, message.id, reason))
             return self._refuse(message, reason=reason)
-        ended.set()
         if not acknowledge(self._client, self._agent_id, message):
             self._log(
                 "%s %s was dealt with, but its lease had run out: it may come again" % (message.type, message.id)

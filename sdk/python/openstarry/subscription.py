@@ -85,7 +85,7 @@ class Subscription:
                     self._state.put(self._key, self.cursor)
             except Cancelled:
                 return
-            except Exception as error:
+            except BaseException as error:  # also what `on_missed` raises to end a process
                 if self._closing.is_set():
                     return
                 if failures == 0:
@@ -100,7 +100,7 @@ class Subscription:
             event = TopicEvent.of(each)
             try:
                 self._handler(event)
-            except Exception as error:
+            except BaseException as error:  # SystemExit would end this thread, not the process
                 self._log("the handler of %s failed for event %d: %r" % (event.topic, event.cursor, error))
             self.cursor = event.cursor
         self.cursor = page["next"]
