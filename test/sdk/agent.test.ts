@@ -280,18 +280,6 @@ describe('state', () => {
 });
 
 describe('an agent', () => {
-  it('beats as often as it is wanted, with what it has said last', async () => {
-    await seatOf(daemon, 'beating', { health: { liveness: { heartbeat: '2s' } } });
-    const agent = await running('beating', () => undefined, { heartbeats: true });
-    await agent.heartbeat({ progress: '1 of 2', usage: { tokens: 5 } });
-    const first = await daemon.untilAgent('beating', ({ heartbeat }) => heartbeat?.progress !== undefined, 'beating');
-    const at = first.heartbeat?.at;
-    const later = await daemon.untilAgent('beating', ({ heartbeat }) => heartbeat?.at !== at, 'beating again', 30_000);
-    expect(later.heartbeat).toMatchObject({ progress: '1 of 2', usage: { tokens: 5 } });
-    await until(async () => Date.now() > Date.parse(at!) + 6000, { what: 'three periods' });
-    expect(await daemon.agent('beating')).toMatchObject({ state: 'running', restarts: 0 });
-  });
-
   it('stops receiving, lets the handler end, and leaves the rest', async () => {
     let release: (() => void) | undefined;
     const done: unknown[] = [];

@@ -68,7 +68,7 @@ class Agent:
         self._grace = grace
         self._answers = Answers(self._client, self.id)
         self._incidents = Incidents(self._client, self._answers, self.id)
-        self._beats = Heartbeats(self._client, self.id)
+        self._beats = Heartbeats(self._client, self.id, self._log)
         self._wants_beats = heartbeats
         self._handlers: Dict[str, Handler] = {}
         self._receivers = [

@@ -82,7 +82,7 @@ export class Agent {
     this.daemon = new Daemon(endpointOf(env), this.log);
     this.answers = new Answers(this.daemon, this.id);
     this.incidents = new Incidents(this.daemon, this.answers, this.id);
-    this.beats = new Heartbeats(this.daemon, this.id);
+    this.beats = new Heartbeats(this.daemon, this.id, this.log);
     this.state = new StateScope(this.daemon, `/state/agents/${encodeURIComponent(this.id)}`);
     this.shared = new StateScope(this.daemon, '/state/shared');
   }
