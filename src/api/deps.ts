@@ -45,7 +45,7 @@ export interface ApiDeps {
   answers: AnswerStore;
   metrics: Metrics;
   templates: TemplatePlace;
-  messaging: Pick<Messaging, 'messages' | 'queues' | 'topics' | 'entries' | 'leaseMs'>;
+  messaging: Pick<Messaging, 'messages' | 'queues' | 'topics' | 'entries'>;
   schedules: Pick<
     Schedules,
     'list' | 'get' | 'create' | 'replace' | 'remove' | 'pause' | 'resume' | 'trigger' | 'backfill'

@@ -124,6 +124,25 @@ describe('messages over HTTP', () => {
     expect(await receive('?receive_id=r')).toEqual([]);
   });
 
+  test('are kept, where nothing else is said, for as long as the lease of their queue', async () => {
+    await send(api, 'PUT', '/queues/lasting', { json: { lease: '1h' } });
+    const leftAfter = async (place: string, queue: string): Promise<number> => {
+      await post(`/queues/${queue}/messages`, TEXT);
+      const taken = await send(api, 'GET', `/queues/${queue}/messages?lease=20s`);
+      const [message] = taken.json<{ messages: DeliveryView[] }>().messages;
+      const longer = await post(`${place}/messages/${message!.id}/extend`, { lease: message!.lease });
+      return Date.parse(longer.json<{ lease_until: string }>().lease_until) - Date.now();
+    };
+    const lasting = await leftAfter('/queues/lasting', 'lasting');
+    await messages.bus.deleteQueue('lasting');
+    expect(lasting).toBeGreaterThan(3_000_000);
+    for (const place of ['/queues/@w', '/agents/w']) {
+      const mail = await leftAfter(place, '@w');
+      expect(mail).toBeGreaterThan(30_000);
+      expect(mail).toBeLessThanOrEqual(60_000);
+    }
+  });
+
   test('that nobody is there for any more are not taken', async () => {
     server = await listen(api.app, { port: 0, name: 'api' });
     const gone = new AbortController();

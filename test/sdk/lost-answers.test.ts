@@ -25,6 +25,12 @@ def count(message):
 def ask(message):
     agent.publish("py.answered", agent.request("asked", "STATUS_QUERY", {}, timeout=120).payload)
 
+@agent.on("TASK_DELEGATE")
+def hold(message):
+    while agent.shared.get("py-may-end") is None:
+        message.lost.wait(0.05)
+    agent.publish("py.held", message.lost.is_set())
+
 agent.run()
 `;
 
@@ -33,7 +39,11 @@ let proxy: CuttingProxy;
 const open: Agent[] = [];
 
 beforeAll(async () => {
-  daemon = await TestDaemon.make({ messages: { lease: LEASE }, defaults: { stop: { grace: '2s' } } });
+  daemon = await TestDaemon.make({
+    messages: { lease: LEASE },
+    queues: { 'ts-brief': { members: ['ts'], lease: '3s' }, 'py-brief': { members: ['py'], lease: '3s' } },
+    defaults: { stop: { grace: '2s' } },
+  });
   await writeFile(path.join(daemon.dir, 'counter.py'), PYTHON_AGENT);
   await daemon.start();
 }, 60_000);
@@ -85,6 +95,12 @@ function expectRepeats(count: number): void {
   }
 }
 
+/** That the queue's own lease was asked for, and not what happened to be left. */
+function expectOwnLease(queue: string): void {
+  for (const { path: asked, body } of proxy.extends)
+    expect([asked.split('/messages/')[0], Object.keys(body)]).toEqual([`/queues/${queue}`, ['lease']]);
+}
+
 describe('a message whose answer was lost', () => {
   it('comes again at once in TypeScript: once, as the same attempt, in its place', async () => {
     const got: unknown[] = [];
@@ -100,6 +116,27 @@ describe('a message whose answer was lost', () => {
       [3, 1],
     ]);
     expectRepeats(3);
+  }, 60_000);
+
+  it('is kept by the lease of its queue, however little of it was left', async () => {
+    let release: (() => void) | undefined;
+    let isLost: boolean | undefined;
+    await running(
+      'ts',
+      (agent) =>
+        agent.on('TASK_DELEGATE', async (_message, { signal }) => {
+          await new Promise<void>((resolve) => (release = resolve));
+          isLost = signal.aborted;
+        }),
+      true,
+    );
+    proxy.cutNext(2);
+    await daemon.call('POST', '/queues/ts-brief/messages', { type: 'TASK_DELEGATE', payload: {} });
+    await until(() => proxy.extends.length >= 3, { what: 'three extensions', deadlineMs: 25_000 });
+    release!();
+    await until(() => isLost !== undefined, { what: 'its end' });
+    expect(isLost).toBe(false);
+    expectOwnLease('ts-brief');
   }, 60_000);
 
   it('comes again alone: what is being handled meanwhile does not', async () => {
@@ -158,7 +195,14 @@ describe('a message whose answer was lost', () => {
     await until(async () => (await eventsOf('py.answered')).length > 0, { what: 'the answer', deadlineMs: 25_000 });
     await untilEmpty('py');
     expect(await eventsOf('py.answered')).toEqual([{ state: 'fine' }]);
-    await daemon.call('DELETE', '/agents/py');
     expectRepeats(5);
+    // What is left of a lease says nothing about how long it should be.
+    await daemon.call('POST', '/queues/py-brief/messages', { type: 'TASK_DELEGATE', payload: {} });
+    await until(() => proxy.extends.length >= 3, { what: 'three extensions', deadlineMs: 25_000 });
+    await daemon.call('PUT', '/state/shared/py-may-end', { value: true });
+    await until(async () => (await eventsOf('py.held')).length > 0, { what: 'its end', deadlineMs: 25_000 });
+    expect(await eventsOf('py.held')).toEqual([false]);
+    await daemon.call('DELETE', '/agents/py');
+    expectOwnLease('py-brief');
   }, 90_000);
 });

@@ -6,6 +6,8 @@ export interface CuttingProxy {
   url: string;
   /** Queries of the receives that went through, and whether their answer was lost. */
   receives: { query: URLSearchParams; messages: number; isCut: boolean }[];
+  /** How leases were extended: the path, and what was said. */
+  extends: { path: string; body: Record<string, unknown> }[];
   /** So many answers to receives that bring something are lost: the daemon has given them, nobody gets them. */
   cutNext(count: number): void;
   close(): Promise<void>;
@@ -14,6 +16,7 @@ export interface CuttingProxy {
 export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
   const { hostname, port } = new URL(target);
   const receives: CuttingProxy['receives'] = [];
+  const extensions: CuttingProxy['extends'] = [];
   let left = 0;
 
   const server = createServer((incoming, outgoing) => {
@@ -37,12 +40,18 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
         () => outgoing.destroy(),
       );
     });
+    if (url.endsWith('/extend'))
+      void textOf(incoming).then(
+        (text) => extensions.push({ path: url, body: JSON.parse(text) as Record<string, unknown> }),
+        () => undefined,
+      );
     incoming.pipe(onward);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     receives,
+    extends: extensions,
     cutNext: (count) => void (left = count),
     close: () =>
       new Promise((resolve) => {

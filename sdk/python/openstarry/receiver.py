@@ -15,7 +15,6 @@ from .messages import Message, acknowledge, is_lost, path_of
 _POLL = "20s"
 _POLL_TIMEOUT = 30.0
 _MIN_EXTEND = 0.03
-_MIN_LEASE = 0.1
 
 
 class Receiver:
@@ -141,10 +140,10 @@ class Receiver:
                 raise
 
     def _keep(self, message: Message, ended: Cancel) -> None:
-        """Extends the lease by what it was, at a third of it, so that two calls may get lost, until the work ends."""
+        """Extends the lease at a third of what is left of it, so that two calls may get lost, until the work ends."""
         until = message.lease_until
-        holds = max(_MIN_LEASE, _epoch(until) - time.time())
-        more = {"for": self._lease or "%dms" % (holds * 1000)}
+        # How long its queue lets it hold only the daemon knows: of what was handed out before, a part has gone.
+        more = {} if self._lease is None else {"for": self._lease}
         while True:
             left = _epoch(until) - time.time()
             if ended.wait(max(_MIN_EXTEND, left / 3)):
@@ -159,7 +158,7 @@ class Receiver:
                 return
 
     def _say(self, message: Message, verb: str, cancel: Optional[Cancel] = None, **body: Any) -> Any:
-        path = "%s/%s/%s" % (path_of(self._agent_id), segment(message.id), verb)
+        path = "%s/%s/%s" % (path_of({"queue": message.queue}), segment(message.id), verb)
         return self._client.json("POST", path, body={"lease": message.lease, **body}, cancel=cancel)
 
 

@@ -7,7 +7,6 @@ import { pathOf, Reject, Retry, type Message } from './message.ts';
 const POLL = '20s';
 const POLL_TIMEOUT_MS = 30_000;
 const MIN_EXTEND_MS = 30;
-const MIN_LEASE_MS = 100;
 
 export interface HandlerContext {
   /** Aborted when the message is not ours any more: the lease was lost, and somebody else may work on it. */
@@ -133,11 +132,11 @@ export class Receiver {
     }
   }
 
-  /** Extends the lease by what it was, at a third of it, so that two calls may get lost, until the work ends. */
+  /** Extends the lease at a third of what is left of it, so that two calls may get lost, until the work ends. */
   private async keep(message: Message, lost: AbortController, ended: AbortSignal): Promise<void> {
     let until = message.lease_until;
-    const holdsMs = Math.max(MIN_LEASE_MS, Date.parse(until) - Date.now());
-    const body = { for: this.options.lease ?? `${holdsMs}ms` };
+    // How long its queue lets it hold only the daemon knows: of what was handed out before, a part has gone.
+    const body = this.options.lease === undefined ? {} : { for: this.options.lease };
     try {
       for (;;) {
         const leftMs = Date.parse(until) - Date.now();
@@ -150,8 +149,8 @@ export class Receiver {
   }
 
   private say<T>(message: Message, verb: string, body: object, signal?: AbortSignal): Promise<T> {
-    const { daemon, agentId } = this.options;
-    const path = `${pathOf(agentId)}/${encodeURIComponent(message.id)}/${verb}`;
+    const { daemon } = this.options;
+    const path = `${pathOf({ queue: message.queue })}/${encodeURIComponent(message.id)}/${verb}`;
     return daemon.json<T>('POST', path, { body: { lease: message.lease, ...body }, ...(signal ? { signal } : {}) });
   }
 }

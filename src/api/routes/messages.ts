@@ -132,7 +132,7 @@ export function messageRoutes({ messaging }: Pick<ApiDeps, 'messaging'>): Fastif
         { ...options, schema: { ...settle, body: extendBody } },
         async (request) => {
           const { for: text } = request.body;
-          const leaseMs = text === undefined ? messaging.leaseMs : parseDurationMs(text);
+          const leaseMs = text === undefined ? undefined : parseDurationMs(text);
           return messages.extend(callOf(request), placeOf(request.params), refOf(request), leaseMs);
         },
       );

@@ -29,6 +29,8 @@ export interface MessagesDeps {
   changes: BusChanges;
   live: LiveGeneration;
   counts: MessageCounts;
+  /** Of queues that say nothing themselves. */
+  leaseMs: number;
   /** Users' own, as they are declared at the moment. */
   types: () => DeclaredTypes;
   /** A message went to an agent that has been deleted meanwhile. */
@@ -142,9 +144,16 @@ export class Messages {
     return { id: ref.id, dead: result.dead, due_at };
   }
 
-  async extend(call: Call, place: Place, ref: Settled, leaseMs: number): Promise<{ id: string; lease_until: string }> {
+  /** @param leaseMs By default what its queue says; under an agent, what all queues say that say nothing themselves. */
+  async extend(
+    call: Call,
+    place: Place,
+    ref: Settled,
+    leaseMs: number | undefined,
+  ): Promise<{ id: string; lease_until: string }> {
     await this.#admitHolder(call, place);
-    const { leaseUntilMs } = await this.#deps.bus.extend({ ...ref, place }, leaseMs);
+    const forMs = leaseMs ?? (await this.#leaseOf(place)) ?? this.#deps.leaseMs;
+    const { leaseUntilMs } = await this.#deps.bus.extend({ ...ref, place }, forMs);
     return { id: ref.id, lease_until: new Date(leaseUntilMs).toISOString() };
   }
 
@@ -214,6 +223,10 @@ export class Messages {
     const owner = ownerOf(queue);
     if (owner !== undefined) return checkExists(this.#deps.agents, owner);
     if (!(await this.#deps.membership.has(queue))) throw queueNotFound(queue);
+  }
+
+  async #leaseOf(place: Place): Promise<number | undefined> {
+    return place.kind === 'queue' ? (await this.#deps.bus.queue(place.queue))?.settings.leaseMs : undefined;
   }
 
   async #admitHolder(call: Call, place: Place): Promise<void> {

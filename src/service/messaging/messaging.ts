@@ -47,8 +47,6 @@ export class Messaging {
   readonly entries: StateEntries;
   readonly counts: MessageCounts;
   readonly mailboxes: Mailboxes;
-  /** What a receiver gets by extending a lease without saying how long. */
-  readonly leaseMs: number;
   readonly #deps: MessagingDeps;
   readonly #receivers: Receivers;
   readonly #changes: BusChanges;
@@ -61,7 +59,6 @@ export class Messaging {
     this.#deps = deps;
     this.#config = config;
     const { bus, state, roster, agents, live, defaults, warn } = deps;
-    this.leaseMs = defaults.leaseMs;
     const membership = new QueueMembership(agents, state);
     const receivers = new Receivers(bus);
     const changes = new BusChanges(bus);
@@ -78,6 +75,7 @@ export class Messaging {
       changes,
       live,
       counts: this.counts,
+      leaseMs: defaults.leaseMs,
       types: () => this.#config.types,
       onStray: (agentId) => void this.mailboxes.clear(agentId),
     });
