@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { CodedError } from '../../contract/errors.ts';
 import type { NoticeTestResult } from '../../contract/incident-activities.ts';
-import { incidentViewOf } from '../../contract/incident-record.ts';
+import { incidentViewOf, type IncidentRecord } from '../../contract/incident-record.ts';
 import { readReport, type IncidentVerb, type ReportMessage } from '../../contract/incident-messages.ts';
 import type { IncidentReport, IncidentView } from '../../contract/incident-view.ts';
 import { birth } from '../../domain/incidents/incident-reducer.ts';
@@ -78,9 +78,8 @@ export class Incidents {
 
   /** What the daemon itself has to say. @throws CodedError TEMPORAL_UNAVAILABLE */
   async reportOwn(incidentId: string, report: ReportMessage & { report_id: string }): Promise<void> {
-    const { records, workflows } = this.#deps;
-    const known = recordOf(await records.getRecord('incident', incidentId));
-    await workflows.report(incidentId, { ...report, by: BY_DAEMON }, known?.restore);
+    const known = await this.#known(incidentId);
+    await this.#deps.workflows.report(incidentId, { ...report, by: BY_DAEMON }, known?.restore);
   }
 
   /** What the daemon itself has reported is over. @throws CodedError TEMPORAL_UNAVAILABLE */
@@ -136,19 +135,20 @@ export class Incidents {
     const ask = (): Promise<IncidentView | undefined> => workflows.update(incidentId, verb, message, id);
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (record === undefined) throw incidentNotFound(incidentId);
     // Its workflow has ended, as it should once all is over, or was lost.
-    const { restore } = record;
+    const known = await this.#known(incidentId);
+    if (known === undefined) throw incidentNotFound(incidentId);
+    const { restore } = known;
     if (restore.status !== 'resolved') {
       await workflows.restore(incidentId, restore);
-      return (await ask()) ?? viewOf(record);
+      return (await ask()) ?? viewOf(known);
     }
     if (verb === 'reopen') return this.#reopen(incidentId, said, call.signal);
     if (verb === 'approve' || verb === 'reject') {
       const verdict = verb === 'approve' ? 'approved' : 'rejected';
-      checkTaken(record, { kind: 'decide', verdict, via: 'api', id, by: said.by, note: null });
+      checkTaken(known, { kind: 'decide', verdict, via: 'api', id, by: said.by, note: null });
     }
-    return viewOf(record);
+    return viewOf(known);
   }
 
   /** Sends a notice now, whatever the hour. @throws CodedError INVALID_REQUEST for an unknown channel */
@@ -156,6 +156,17 @@ export class Incidents {
     await admitCaller(call, this.#deps.live);
     if (call.caller.kind !== 'admin') throw new CodedError('FORBIDDEN', 'Only the admin token may test the channels');
     return this.#deps.testNotice(channel);
+  }
+
+  /** As recorded; where the last news of a workflow that is done got lost, as that tells it. What is over begins no second time. */
+  async #known(incidentId: string): Promise<IncidentRecord | undefined> {
+    const { records, workflows } = this.#deps;
+    const record = recordOf(await records.getRecord('incident', incidentId));
+    if (record === undefined || record.state === 'resolved') return record;
+    if ((await workflows.standing(incidentId)) !== 'completed') return record;
+    const last = await workflows.lastRecord(incidentId);
+    if (last !== undefined) await records.publishRecord(last);
+    return recordOf(await records.getRecord('incident', incidentId));
   }
 
   async #report(
@@ -168,7 +179,7 @@ export class Incidents {
     const event = { kind: 'report', id: report_id, by, report: readReport(message) } as const;
     const watch = await watchRecord(records, 'incident', incidentId);
     try {
-      const known = recordOf(watch.seen);
+      const known = await this.#known(incidentId);
       if (known !== undefined) checkTaken(known, event);
       await workflows.report(incidentId, message, known?.restore);
       const record = await watch.until(

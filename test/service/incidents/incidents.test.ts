@@ -7,6 +7,7 @@ import type { IncidentView } from '../../../src/contract/incident-view.ts';
 import { incidentWorkflowIdOf } from '../../../src/contract/incident-view.ts';
 import type { Call } from '../../../src/service/caller.ts';
 import { executeApproved } from '../../../src/service/incidents/approved-actions.ts';
+import { Incidents } from '../../../src/service/incidents/incidents.ts';
 import { IncidentUpkeep } from '../../../src/service/incidents/incident-upkeep.ts';
 import { Receiver, type Received } from '../../support/receiver.ts';
 import { until } from '../../support/wait.ts';
@@ -539,6 +540,31 @@ describe('upkeep', () => {
       what: 'its word',
     });
     await fixture.incidents.act(ADMIN, 'resolve', id, {});
+  });
+
+  it('is not needed to know that what is over, and has not been recorded so, is over', async () => {
+    const { workflows, lives } = fixture;
+    const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'openstarry-stale-')), 'roster.db');
+    const records = await openSqliteRoster(file);
+    await report({ proposal: { action: 'a text', reason: 'so', risk: 'low' } });
+    await records.publishRecord((await lives.roster.getRecord('incident', id))!);
+    await fixture.incidents.act(ADMIN, 'approve', id, { by: 'kim' });
+    await until(async () => (await runsOf(id)) === 'COMPLETED', { what: 'the end of its workflow' });
+    // The proposal is still pending there: it must not be decided again.
+    const late = new Incidents({
+      records,
+      workflows,
+      live: () => Promise.resolve(undefined),
+      chief: () => null,
+      testNotice: () => Promise.resolve([]),
+    });
+    await expect(late.act(ADMIN, 'reject', id, { by: 'lee' })).rejects.toMatchObject({
+      code: 'ALREADY_DECIDED',
+      details: { decision: { verdict: 'approved', by: 'kim' } },
+    });
+    expect([await runsOf(id), await records.getRecord('incident', id)]).toMatchObject(['COMPLETED', { done: true }]);
+    await records.close();
+    await rm(path.dirname(file), { recursive: true });
   });
 
   it('is not needed for the next word to an incident whose workflow was lost', async () => {
