@@ -16,7 +16,7 @@ import type { RunTasks } from './run-tasks.ts';
 export interface RunActivityDeps {
   agents: CommandParts;
   tasks: RunTasks;
-  answers: Pick<RunAnswers, 'flush'>;
+  answers: Pick<RunAnswers, 'flush' | 'find'>;
   logs: Pick<LogSource, 'tail'>;
   /** What came through Temporal, checked: shape and signature. @throws CodedError UNSIGNED_FIELD, BAD_SIGNATURE, … */
   trust: (input: AgentInput) => AgentInput;
@@ -55,12 +55,13 @@ export function runActivities(deps: RunActivityDeps): RunActivities {
 
     async collectRun({ run_id, agent_id, via, since_ms }) {
       await answers.flush();
+      const answer = await answers.find(run_id, agent_id);
       if (via === 'mailbox') {
         const row = await agents.roster.get(agent_id);
-        return { output: '', answer: null, task: await tasks.lookAt(run_id, agent_id, row) };
+        return { output: '', answer, task: await tasks.lookAt(run_id, agent_id, row) };
       }
       const lines = await logs.tail(agent_id, { lines: OUTPUT_LINES, sinceMs: since_ms }).catch(() => []);
-      return { output: lines.join('\n').slice(-OUTPUT_CHARACTERS), answer: null, task: 'acknowledged' };
+      return { output: lines.join('\n').slice(-OUTPUT_CHARACTERS), answer, task: 'acknowledged' };
     },
 
     async cleanUpRun({ run_id, agent_id }) {

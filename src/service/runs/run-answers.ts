@@ -2,7 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runWorkflowIdOf } from '../../contract/run-view.ts';
 import { ANSWER_SIGNAL, RUNS_QUEUE, UNDELIVERED_SIGNAL } from '../../contract/run-workflow.ts';
-import { DAEMON_SENDER, type Json } from '../../domain/messages/message.ts';
+import { DAEMON_SENDER, type Json, type Message } from '../../domain/messages/message.ts';
 import { DEAD_LETTER_TOPIC } from '../../domain/messages/topic.ts';
 import type { RunAnswer } from '../../domain/runs/run-state.ts';
 import type { Delivery, MessageBus } from '../../ports/message-bus.ts';
@@ -64,6 +64,22 @@ export class RunAnswers {
     while (this.#isWorking && !this.#ending.signal.aborted) await this.#work;
   }
 
+  /**
+   * The first answer of the agent that has not reached its run: `flush` does not find what is held under the lease of a daemon
+   * that has died, nor what waits for another attempt.
+   */
+  async find(runId: string, agentId: string): Promise<RunAnswer | null> {
+    for (let after: string | undefined; ;) {
+      const from = after === undefined ? {} : { after };
+      const of = { queue: RUNS_QUEUE, from: agentId, correlationId: runId, limit: BATCH };
+      const page = await this.#deps.bus.browse({ ...of, ...from });
+      const found = page.map(answerOf).find((answer) => answer !== undefined);
+      if (found !== undefined) return found;
+      if (page.length < BATCH) return null;
+      after = page.at(-1)?.id;
+    }
+  }
+
   #wake(what: 'answers' | 'deaths'): void {
     this.#due[what] = true;
     if (this.#isWorking || this.#ending.signal.aborted) return;
@@ -103,14 +119,27 @@ export class RunAnswers {
         leaseMs: LEASE_MS,
       });
       if (messages.length === 0) return;
-      for (const message of messages) {
-        try {
-          await this.#takeAnswer(message);
-          await bus.ack(message);
-        } catch (error) {
-          await bus.nack(message, { delayMs: RETRY_MS, reason: String(error) }).catch(() => undefined);
-          throw error;
-        }
+      // Of one run in their order, as the first counts; and no run waits for another one's.
+      const ofRuns = new Map<string | null, Delivery[]>();
+      for (const message of messages)
+        ofRuns.set(message.correlationId, [...(ofRuns.get(message.correlationId) ?? []), message]);
+      const taken = await Promise.allSettled([...ofRuns.values()].map((ofRun) => this.#takeAnswersOf(ofRun)));
+      const failed = taken.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
+    }
+  }
+
+  async #takeAnswersOf(messages: readonly Delivery[]): Promise<void> {
+    const { bus } = this.#deps;
+    for (const [n, message] of messages.entries()) {
+      try {
+        await this.#takeAnswer(message);
+        await bus.ack(message);
+      } catch (error) {
+        // Not only this one: what is kept would be out of sight until its lease is over.
+        for (const left of messages.slice(n))
+          await bus.nack(left, { delayMs: RETRY_MS, reason: String(error) }).catch(() => undefined);
+        throw error;
       }
     }
   }
@@ -165,7 +194,7 @@ export class RunAnswers {
 }
 
 /** TASK_RESULT and TASK_REJECT are answers; that a task was taken, or how far it is, is none. */
-function answerOf({ type, from, payload }: Delivery): RunAnswer | undefined {
+function answerOf({ type, from, payload }: Message): RunAnswer | undefined {
   const { ok, reason, error } = (typeof payload === 'object' && payload !== null ? payload : {}) as Record<
     string,
     Json
