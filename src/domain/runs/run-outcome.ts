@@ -21,6 +21,11 @@ export function outcomeOfAnswer({ ok, reason }: RunAnswer): RunOutcome {
   return { state: 'failed', reason: `its agent answered that it failed${reason === null ? '' : `: ${reason}`}` };
 }
 
+export const outcomeOfUndelivered = (reason: string): RunOutcome => ({
+  state: 'failed',
+  reason: `its task was not delivered: ${reason}`,
+});
+
 /** The state of a run, as people see it. */
 export function stateOfRun({ phase }: RunProgress): 'starting' | 'running' | RunOutcome['state'] {
   switch (phase.kind) {

@@ -12,7 +12,7 @@ import type {
   RunTerms,
 } from './run-state.ts';
 import { describeMs } from '../restart-policy.ts';
-import { outcomeOfAnswer, outcomeOfRest } from './run-outcome.ts';
+import { outcomeOfAnswer, outcomeOfRest, outcomeOfUndelivered } from './run-outcome.ts';
 
 /** How often a start that fails is tried, in all. */
 export const MAX_ATTEMPTS = 3;
@@ -72,8 +72,7 @@ export function stepRun(run: RunProgress, event: RunEvent, terms: RunTerms): Run
     case 'answered':
       return answered(run, event.answer, terms);
     case 'undelivered':
-      if (run.phase.kind !== 'running' || run.via !== 'mailbox') return stay(run);
-      return settle(run, { state: 'failed', reason: `its task was not delivered: ${event.reason}` }, terms);
+      return undelivered(run, event.reason, terms);
     case 'timeout':
       return wanted(run, { state: 'timed_out', reason: `it took longer than ${describeMs(event.afterMs)}` }, terms);
     case 'cancel':
@@ -119,6 +118,7 @@ function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
       if (run.wanted) return end(next, run.wanted);
       if (via === 'process') return run.rest ? rest(next, run.rest, terms) : stay(next);
       if (run.answer) return settle(next, outcomeOfAnswer(run.answer), terms);
+      if (run.undelivered !== undefined) return settle(next, outcomeOfUndelivered(run.undelivered), terms);
       return { run: next, commands: [{ kind: 'watch' }] };
     }
   }
@@ -172,6 +172,16 @@ function answered(run: RunProgress, answer: RunAnswer, terms: RunTerms): RunStep
   if (run.phase.kind !== 'running' || run.via !== 'mailbox') return stay(next);
   return settle(next, outcomeOfAnswer(answer), terms);
 }
+
+function undelivered(run: RunProgress, reason: string, terms: RunTerms): RunStep {
+  // Who refuses a task at once is faster than the news that the task is in its mailbox.
+  if (isBeforeStart(run)) return stay({ ...run, undelivered: reason });
+  if (run.phase.kind !== 'running' || run.via !== 'mailbox') return stay(run);
+  return settle(run, outcomeOfUndelivered(reason), terms);
+}
+
+const isBeforeStart = ({ phase, via }: RunProgress): boolean =>
+  via === null && (phase.kind === 'starting' || phase.kind === 'waiting');
 
 /** Time is up, or somebody does not want it any more. */
 function wanted(run: RunProgress, outcome: RunOutcome, terms: RunTerms): RunStep {

@@ -37,6 +37,8 @@ export interface RunProgress {
   generation: number | null;
   exit: { code: number | null; signal: string | null } | null;
   answer: RunAnswer | null;
+  /** Why its task was given up, told before the start was confirmed. Absent: it was not. */
+  undelivered?: string;
   output: string;
   /** News of the end that came while the start was not confirmed yet. */
   rest: Rest | null;

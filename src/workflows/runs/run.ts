@@ -10,6 +10,7 @@ import {
   continueAsNew,
   defineQuery,
   defineSignal,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -29,7 +30,7 @@ import {
 import { parseDurationMs } from '../../domain/duration.ts';
 import { AGENT_ID_PATTERN, isAgentId } from '../../domain/ids.ts';
 import { beginRun, resumeRun, stepRun } from '../../domain/runs/run-reducer.ts';
-import type { Rest, RunAnswer } from '../../domain/runs/run-state.ts';
+import type { Rest, RunAnswer, RunEvent } from '../../domain/runs/run-state.ts';
 import { shapeProblem } from '../agent/input-shape.ts';
 import { records } from '../records-sink.ts';
 import { RunEffects } from './effects.ts';
@@ -61,6 +62,7 @@ export async function run(given: RunInput, before?: RunLife): Promise<RunResult>
     for (;;) {
       await condition(() => life.queue.length > 0);
       for (let event = life.queue.shift(); event; event = life.queue.shift()) {
+        if (isAsBefore(life, event)) continue;
         const next = stepRun(life.progress, event, terms);
         life.progress = next.run;
         effects.perform(next.commands);
@@ -77,6 +79,10 @@ export async function run(given: RunInput, before?: RunLife): Promise<RunResult>
     }
   });
 }
+
+/** In a run from before that, a task that was given up before its start was known was not noted. */
+const isAsBefore = ({ progress }: RunLife, { kind }: RunEvent): boolean =>
+  kind === 'undelivered' && progress.via === null && !patched('undelivered-is-kept');
 
 function newRun(given: RunInput): RunLife {
   const input = { ...given, run_id: given?.run_id ?? runIdOf() };

@@ -232,6 +232,20 @@ describe('a run of an agent that runs anyway', () => {
     });
   });
 
+  it('fails with the dead letter of its task that is faster than the news of its start', () => {
+    const refused: RunEvent = { kind: 'undelivered', reason: 'a has refused it' };
+    const { run, all } = play(TERMS, refused, startedIn('mailbox'));
+    expect(run.phase).toEqual({
+      kind: 'done',
+      outcome: { state: 'failed', reason: 'its task was not delivered: a has refused it' },
+    });
+    expect(kinds(all)).toEqual(['start']);
+    // What its agent says itself tells more.
+    const answer = answerOf({ ok: false, reason: 'no data' });
+    expect(play(TERMS, refused, { kind: 'answered', answer }, startedIn('mailbox')).run.reason).toContain('no data');
+    expect(play(TERMS, refused, startedIn('process')).run.phase.kind).toBe('running');
+  });
+
   it('never stops its agent: the task is taken back', () => {
     const { run, all } = play(TERMS, startedIn('mailbox'), { kind: 'timeout', afterMs: 1000 }, { kind: 'withdrawn' });
     expect(stateOfRun(run)).toBe('timed_out');
