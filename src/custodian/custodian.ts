@@ -13,7 +13,7 @@ import { pruneLogs } from './logs/files.ts';
 import { createLogRotation } from './logs/rotation.ts';
 import type { LogFile } from './logs/rotation.ts';
 import { createLogSpace } from './logs/space.ts';
-import { messageOf } from './logger.ts';
+import { errnoOf, messageOf } from './logger.ts';
 import type { Logger } from './logger.ts';
 import type { ProcessTable } from './tree/process-table.ts';
 import { isReserved } from './protocol.ts';
@@ -263,15 +263,25 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog, c
     },
 
     async order(agent, verb) {
-      journal.keep([{ kind: 'order', agent, verb, at: new Date().toISOString() }]);
-      await journal.sync();
-      // Who gave the order relies on it: it must not be only in memory.
-      if (!journal.isWritable)
-        throw new Refusal(
-          'RESOURCE_EXHAUSTED',
-          `The order for ${agent} cannot be kept: the disk of ${stateDir} is full`,
-        );
-      return {};
+      // Who gave the order relies on it: it must not be only in memory. One that is refused must not be carried out
+      // either: it would come after orders that were given since.
+      const before = journal.entries.get(agent)?.order;
+      const at = new Date().toISOString();
+      const refusal = (why: string, errno = 'EIO') =>
+        new Refusal('RESOURCE_EXHAUSTED', `The order for ${agent} cannot be kept in ${stateDir}: ${why}`, { errno });
+      try {
+        journal.append({ kind: 'order', agent, verb, at });
+      } catch (error) {
+        throw refusal(messageOf(error), errnoOf(error));
+      }
+      if (await journal.sync()) return {};
+      if (journal.entries.get(agent)?.order?.at === at) {
+        journal.keep([
+          { kind: 'order_done', agent },
+          ...(before ? [{ kind: 'order' as const, agent, ...before }] : []),
+        ]);
+      }
+      throw refusal('the disk does not take what is written');
     },
     orders() {
       const orders = [...journal.entries].flatMap(([agent, { order }]) => (order ? [{ agent, ...order }] : []));

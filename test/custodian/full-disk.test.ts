@@ -73,3 +73,34 @@ test.runIf(canMount)('a full disk kills no agent, refuses starts and loses no ex
   expect((await host.entry('b'))?.custody.last_exit).toMatchObject({ cause: 'operator' });
   expect((await host.entry('c'))?.live).toBeDefined();
 });
+
+test.runIf(canMount)('an order that a full disk refuses is not carried out later', async () => {
+  await host.start();
+  const order = (agent: string, verb: 'stop' | 'delete') => host.client.request('order', { agent, verb });
+  const orders = async () =>
+    (await host.client.request('orders', {})).orders.map(({ agent, verb }) => ({ agent, verb }));
+  await order('kept', 'stop');
+  fill();
+  let tries = 0;
+  const refused = await until(
+    () => {
+      tries += 1;
+      return order(`full-${tries}`, 'stop').then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    },
+    { what: 'a refusal' },
+  );
+  expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  await expect(order('kept', 'delete')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  const taken = await orders();
+  expect(taken).toHaveLength(tries);
+  expect(taken[0]).toEqual({ agent: 'kept', verb: 'stop' });
+  expect(taken).not.toContainEqual({ agent: `full-${tries}`, verb: 'stop' });
+  rmSync(join(host.stateDir, 'ballast'));
+  expect((await host.spawn(`full-${tries}`, 1, ['sleep', '1000'])).adopted).toBe(false);
+  await host.kill();
+  await host.start();
+  expect(await orders()).toEqual(taken);
+});

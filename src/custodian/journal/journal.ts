@@ -27,10 +27,11 @@ export interface Journal {
   append(record: AgentRecord): void;
   /** Applies records in any case; those that the disk does not take now are kept in memory and tried again. */
   keep(records: AgentRecord[]): void;
-  /** Resolves once all that was written before is on the disk; calls of the same time share one sync. */
-  sync(): Promise<void>;
-  /** False while kept records wait for space. */
-  readonly isWritable: boolean;
+  /**
+   * Resolves once all that was written before is on the disk; calls of the same time share one sync. False if the disk
+   * did not take it: then nobody knows what of it is there after a power loss.
+   */
+  sync(): Promise<boolean>;
   close(): void;
 }
 
@@ -47,7 +48,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
   let retryTimer: NodeJS.Timeout | undefined;
   let fdBusy = false;
   const staleFds: number[] = [];
-  let waiting: (() => void)[] = [];
+  let waiting: ((isOnDisk: boolean) => void)[] = [];
 
   const apply = (record: AgentRecord) => {
     const next = evolve(entries.get(record.agent), record);
@@ -88,7 +89,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
       closeSync(next);
       throw error;
     }
-    syncFolder(dirname(path));
+    // From here on the old file has no name: whatever fails now, nothing more may be written into it.
     // A descriptor that a running sync still uses is closed after it, lest its number be given to another file.
     if (fd >= 0 && fdBusy) staleFds.push(fd);
     else if (fd >= 0) closeSync(fd);
@@ -97,6 +98,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
     compactAtBytes = Math.max(COMPACT_FROM_BYTES, sizeBytes * 4);
     // The snapshot holds the backlog too: it was applied.
     backlog = [];
+    syncFolder(dirname(path));
   };
 
   const tryCompact = () => {
@@ -132,7 +134,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
     }, RETRY_MS);
   };
 
-  const sync = (): Promise<void> =>
+  const sync = (): Promise<boolean> =>
     new Promise((resolve) => {
       waiting.push(resolve);
       if (!fdBusy) runSync();
@@ -145,7 +147,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
       fdBusy = false;
       for (const stale of staleFds.splice(0)) closeSync(stale);
       if (error) log.error('Cannot sync the custody journal', { errno: errnoOf(error), error: messageOf(error) });
-      for (const resolve of served) resolve();
+      for (const resolve of served) resolve(!error);
       if (waiting.length > 0 && !fdBusy) runSync();
     });
   };
@@ -196,9 +198,6 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
       if (sizeBytes > compactAtBytes) tryCompact();
     },
     sync,
-    get isWritable() {
-      return backlog.length === 0;
-    },
     close() {
       clearTimeout(retryTimer);
       try {
@@ -222,13 +221,15 @@ function readWhole(path: string): string {
 }
 
 function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
   try {
-    fsyncSync(fd);
+    const fd = openSync(folder, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     // some file systems cannot sync a folder; the rename is then as safe as they make it
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -1,10 +1,14 @@
+import * as fs from 'node:fs';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openJournal } from '../../../src/custodian/journal/journal.ts';
 import { decodeJournal } from '../../../src/custodian/journal/journal-line.ts';
 import { createLogger } from '../../../src/custodian/logger.ts';
+
+vi.mock('node:fs', async (original) => ({ ...(await original<typeof fs>()) }));
+const real = await vi.importActual<typeof fs>('node:fs');
 
 const OPENED = { kind: 'opened', at: '2026-01-01T00:00:00.000Z', pid: 1, boot: 'b', ns: 'n' } as const;
 let folder: string;
@@ -22,7 +26,10 @@ beforeEach(() => {
   path = join(folder, 'custody.journal');
   lines = [];
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 test('openJournal gives back what was appended and kept', () => {
   const first = open();
@@ -77,5 +84,35 @@ test('journal serves all who wait for the disk at the same time', async () => {
   );
   expect(order).toEqual([1, 2, 3, 4]);
   expect(decodeJournal(readFileSync(path, 'utf8')).records).toHaveLength(5);
+  journal.close();
+});
+
+const failing = (code: string) => Object.assign(new Error(code), { code });
+
+test('journal goes on in the new file if its folder cannot be opened after the rename', () => {
+  const journal = open();
+  vi.spyOn(fs, 'openSync').mockImplementation((file, ...more) => {
+    if (file === folder) throw failing('EMFILE');
+    return real.openSync(file, ...more);
+  });
+  const { ino } = statSync(path);
+  let fence = 0;
+  while (statSync(path).ino === ino) journal.append({ kind: 'fence', agent: 'a', fence: (fence += 1) });
+  vi.restoreAllMocks();
+  journal.append({ kind: 'fence', agent: 'b', fence: 4 });
+  journal.close();
+  const again = open();
+  expect([...again.entries]).toEqual([
+    ['a', { fence }],
+    ['b', { fence: 4 }],
+  ]);
+  again.close();
+});
+
+test('journal tells who waits for the disk whether it took all', async () => {
+  const journal = open();
+  vi.spyOn(fs, 'fdatasync').mockImplementationOnce((_, done) => setImmediate(done, failing('EIO')));
+  expect(await journal.sync()).toBe(false);
+  expect(await journal.sync()).toBe(true);
   journal.close();
 });
