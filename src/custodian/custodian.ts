@@ -147,7 +147,7 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog, c
     signaller,
 
     spawn(params) {
-      if (shutdown.refusesSpawns && !isReserved(params.agent)) {
+      if (shutdown.refuses(params.agent)) {
         throw new Refusal('SHUTTING_DOWN', `The host shuts down: ${params.agent} is not started`, {
           custody: custodyFor(params.agent),
         });
@@ -297,7 +297,7 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog, c
 
     async stopAll(graceMs) {
       const grace = graceMs === undefined ? {} : { grace_ms: graceMs };
-      await shutdown.run({ waves: [], ...grace });
+      await shutdown.runLast({ waves: [], ...grace });
       const reserved = [...incarnations.values()];
       for (const incarnation of reserved) stopOne(incarnation, graceMs ?? incarnation.record.stop.grace_ms);
       await Promise.all(reserved.map((incarnation) => incarnation.gone));

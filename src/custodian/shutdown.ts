@@ -7,9 +7,11 @@ import type { ShutdownParams } from './protocol.ts';
 export interface Shutdown {
   /** A second call joins the first; with a shorter grace it shortens, with 0 it forces. */
   run(params: ShutdownParams): Promise<string[]>;
+  /** The same before the custodian itself ends: nothing lifts it, and in the end reserved children do not start either. */
+  runLast(params: ShutdownParams): Promise<void>;
   readonly isActive: boolean;
-  /** Spawns are refused from the first call until `lift`. */
-  readonly refusesSpawns: boolean;
+  /** Spawns of agents are refused from the first call until `lift`. */
+  refuses(agent: string): boolean;
   /** A new daemon is there: after a completed shutdown spawns are taken again, after a running one once it is done. */
   lift(): void;
 }
@@ -20,6 +22,8 @@ export function createShutdown({ incarnations, log }: Context, stopOne: StopOne)
   let active: { graceMs: number | undefined; done: Promise<string[]> } | undefined;
   let refusesSpawns = false;
   let isLiftWanted = false;
+  let isLast = false;
+  let refusesAll = false;
 
   const graceOf = ({ record }: Incarnation) => active?.graceMs ?? record.stop.grace_ms;
   const agentsNow = () => [...incarnations.values()].filter((incarnation) => !isReserved(incarnation.agent));
@@ -47,37 +51,43 @@ export function createShutdown({ incarnations, log }: Context, stopOne: StopOne)
     return waves.flat().map((incarnation) => incarnation.agent);
   };
 
-  return {
-    run({ waves, grace_ms: graceMs }) {
-      if (active) {
-        if (graceMs !== undefined && graceMs < (active.graceMs ?? Infinity)) {
-          active.graceMs = graceMs;
-          for (const incarnation of agentsNow()) {
-            // What waits for its wave keeps its place, unless the whole shutdown is forced.
-            if (incarnation.stopping || graceMs === 0) stopOne(incarnation, graceMs);
-          }
+  const begin = ({ waves, grace_ms: graceMs }: ShutdownParams): Promise<string[]> => {
+    if (active) {
+      if (graceMs !== undefined && graceMs < (active.graceMs ?? Infinity)) {
+        active.graceMs = graceMs;
+        for (const incarnation of agentsNow()) {
+          // What waits for its wave keeps its place, unless the whole shutdown is forced.
+          if (incarnation.stopping || graceMs === 0) stopOne(incarnation, graceMs);
         }
-        return active.done;
       }
-      refusesSpawns = true;
-      isLiftWanted = false;
-      log.info('Shutting down', { waves, grace_ms: graceMs, agents: agentsNow().length });
-      const state = { graceMs, done: Promise.resolve<string[]>([]) };
-      active = state;
-      state.done = run(membersOf(waves)).finally(() => {
-        active = undefined;
-        if (isLiftWanted) refusesSpawns = false;
-        log.info('Shut down');
-      });
-      return state.done;
+      return active.done;
+    }
+    refusesSpawns = true;
+    isLiftWanted = false;
+    log.info('Shutting down', { waves, grace_ms: graceMs, agents: agentsNow().length });
+    const state = { graceMs, done: Promise.resolve<string[]>([]) };
+    active = state;
+    state.done = run(membersOf(waves)).finally(() => {
+      active = undefined;
+      if (isLiftWanted && !isLast) refusesSpawns = false;
+      log.info('Shut down');
+    });
+    return state.done;
+  };
+
+  return {
+    run: begin,
+    async runLast(params) {
+      isLast = true;
+      await begin(params);
+      refusesAll = true;
     },
     get isActive() {
       return active !== undefined;
     },
-    get refusesSpawns() {
-      return refusesSpawns;
-    },
+    refuses: (agent) => refusesAll || (refusesSpawns && !isReserved(agent)),
     lift() {
+      if (isLast) return;
       if (active) isLiftWanted = true;
       else refusesSpawns = false;
     },

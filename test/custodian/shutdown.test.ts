@@ -77,6 +77,26 @@ test('SIGTERM stops everything and ends the custodian; SIGINT and SIGHUP do noth
   expect((await host.entry('a'))?.custody.last_exit).toMatchObject({ cause: 'shutdown', signal: 'SIGTERM' });
 });
 
+test('SIGTERM is final: a daemon that comes meanwhile starts nothing', async () => {
+  for (const agent of ['a', '_temporal']) {
+    const stop = { signal: 'SIGTERM', grace_ms: agent === 'a' ? 200 : 60_000 };
+    await host.spawn(agent, 1, [fixture('ignore-term.sh')], { stop });
+    await until(() => host.log(agent, 1).includes('ready'), { what: 'a ready process' });
+  }
+  process.kill(host.pid, 'SIGTERM');
+  await host.exitOf('a');
+  await until(async () => (await host.entry('_temporal'))?.live?.stopping, { what: 'the stop of what is reserved' });
+  host.client.close();
+  await host.client.closed;
+  host.client = await until(() => host.connect().catch(() => undefined), { what: 'a connection' });
+  for (const agent of ['b', '_daemon']) {
+    await expect(host.spawn(agent, 1, ['sleep', '1000'])).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+  }
+  // The second one forces.
+  process.kill(host.pid, 'SIGTERM');
+  await until(() => !isAlive(host.pid), { what: 'the end of the custodian' });
+});
+
 test('end by a daemon that is itself the last child waits for it', async () => {
   const { pid } = await host.spawn('_daemon', 1, ['sleep', '1000']);
   host.client.close();
