@@ -1,4 +1,5 @@
 import type { ExitRecord } from '../domain/custody.ts';
+import { createAttempt } from './attempt.ts';
 import { removeCgroup } from './tree/cgroups.ts';
 import { custodyOf } from './journal/custody-state.ts';
 import type { Context } from './context.ts';
@@ -25,25 +26,31 @@ export function createExits(context: Context): Exits {
   let timer: NodeJS.Timeout | undefined;
   let waitMs = FIRST_WAIT_MS;
 
-  const round = () => {
+  const attempt = createAttempt('Looking for what is left of ended agents', log);
+
+  const sweep = () => {
     const isStop = [...sweeping.keys()].some((incarnation) => incarnation.stopping !== undefined);
     // A stop is final for the whole tree, so its last look is through all of /proc, once for all stops of the round.
     for (const how of ['quick', isStop ? 'full' : 'quick'] as const) {
-      const open = [...sweeping].filter(([, sweep]) => sweep.cleanScans < 2);
+      const open = [...sweeping].filter(([, { cleanScans }]) => cleanScans < 2);
       if (open.length === 0) break;
       tree.scan(how);
-      for (const [incarnation, sweep] of open) {
-        sweep.cleanScans = killTree(context, incarnation) === 0 ? sweep.cleanScans + 1 : 0;
+      for (const [incarnation, state] of open) {
+        state.cleanScans = killTree(context, incarnation) === 0 ? state.cleanScans + 1 : 0;
       }
     }
-    const clean = [...sweeping].filter(([, sweep]) => sweep.cleanScans >= 2).map(([incarnation]) => incarnation);
+    for (const [incarnation, { cleanScans }] of sweeping) if (cleanScans < 2) stuck.check(incarnation);
+  };
+
+  const round = () => {
+    attempt(sweep);
+    const clean = [...sweeping].filter(([, { cleanScans }]) => cleanScans >= 2).map(([incarnation]) => incarnation);
     for (const incarnation of clean) sweeping.delete(incarnation);
     if (clean.length > 0) void release(clean);
     if (sweeping.size === 0) {
       waitMs = FIRST_WAIT_MS;
       return;
     }
-    for (const incarnation of sweeping.keys()) stuck.check(incarnation);
     timer = setTimeout(() => {
       timer = undefined;
       round();

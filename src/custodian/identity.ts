@@ -60,7 +60,7 @@ export function identify(
   return { kind: 'ours', stat };
 }
 
-/** Present if this very process still runs. */
+/** Present if this very process still runs. Throws if it cannot be read for now. */
 export function statOf(process: ProcessIdentity, table: ProcessTable): ProcessStat | undefined {
   const stat = table.stat(process.pid);
   return stat !== undefined && stat.start === process.start && isAlive(stat) ? stat : undefined;

@@ -40,6 +40,8 @@ export interface Stopping {
   /** On the monotonic clock. */
   killAtMs: number;
   timer?: NodeJS.Timeout;
+  /** Set once its signal went out: each process hears it once. */
+  isSignalled?: true;
   /** Set once SIGKILL has been sent. */
   killingSinceMs?: number;
 }

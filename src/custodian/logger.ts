@@ -29,6 +29,13 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+const SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** True for an error that says nothing about what was asked for: this process, or the machine, has run out of something. */
+export function isShortage(error: unknown): boolean {
+  return SHORTAGES.has(errnoOf(error) ?? '');
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

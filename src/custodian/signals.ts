@@ -8,7 +8,7 @@ import type { ProcessTable } from './tree/process-table.ts';
 export type SignalResult = 'sent' | 'gone' | 'refused';
 
 export interface Signaller {
-  /** To one process, or to all of process group `group`, of which the target must be a member. */
+  /** To one process, or to all of process group `group`, of which the target must be a member. Throws if it cannot be read. */
   send(target: ProcessIdentity, signal: NodeJS.Signals, group?: number): SignalResult;
   /** Pids that are never signalled: this process and the daemon's. */
   readonly forbidden: ReadonlySet<number>;

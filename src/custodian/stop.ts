@@ -1,3 +1,4 @@
+import { createAttempt } from './attempt.ts';
 import type { Context } from './context.ts';
 import type { Incarnation, Stopping } from './incarnation.ts';
 import { killTree } from './tree/kill-tree.ts';
@@ -25,6 +26,7 @@ const LONGEST_WAIT_MS = 1000;
 
 export function createStopLadder(context: Context): StopLadder {
   const { tree, journal, signaller, stuck } = context;
+  const attempt = createAttempt('A step of a stop', context.log);
 
   const schedule = (incarnation: Incarnation, stopping: Stopping) => {
     clearTimeout(stopping.timer);
@@ -33,27 +35,39 @@ export function createStopLadder(context: Context): StopLadder {
     stopping.timer = setTimeout(() => kill(incarnation, stopping, FIRST_WAIT_MS), Math.min(inMs, 2 ** 31 - 1));
   };
 
-  const kill = (incarnation: Incarnation, stopping: Stopping, waitMs: number) => {
+  const kill = (incarnation: Incarnation, stopping: Stopping, waitMs: number, how: 'quick' | 'full' = 'full') => {
     clearTimeout(stopping.timer);
     if (incarnation.ended) return;
     stopping.killingSinceMs ??= performance.now();
-    tree.scan(waitMs === FIRST_WAIT_MS ? 'full' : 'quick');
-    killTree(context, incarnation);
-    stuck.check(incarnation);
+    const isDone = attempt(() => {
+      tree.scan(how);
+      killTree(context, incarnation);
+      stuck.check(incarnation);
+    });
     const nextMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
-    stopping.timer = setTimeout(() => kill(incarnation, stopping, nextMs), waitMs);
+    stopping.timer = setTimeout(() => kill(incarnation, stopping, nextMs, isDone ? 'quick' : how), waitMs);
   };
 
   const signal = (incarnation: Incarnation, stopping: Stopping) => {
     const { agent, pid, record } = incarnation;
     const group = record.kill_mode === 'process' ? undefined : pid;
-    signaller.send(incarnation, stopping.signal, group);
+    if (!stopping.isSignalled) {
+      signaller.send(incarnation, stopping.signal, group);
+      stopping.isSignalled = true;
+      journal.keep([{ kind: 'signalled', agent, generation: record.generation }]);
+    }
     // A stopped process hears nothing before it is continued.
     signaller.send(incarnation, 'SIGCONT', group);
     for (const member of tree.members(incarnation.key)) {
       if (member.pgrp !== pid && member.state === 'T') signaller.send(member, 'SIGCONT');
     }
-    journal.keep([{ kind: 'signalled', agent, generation: record.generation }]);
+  };
+
+  /** Until it is heard, or the grace is over. */
+  const signalSoon = (incarnation: Incarnation, stopping: Stopping, waitMs: number) => {
+    if (incarnation.ended || stopping.killingSinceMs !== undefined) return;
+    if (attempt(() => signal(incarnation, stopping))) return;
+    setTimeout(() => signalSoon(incarnation, stopping, Math.min(waitMs * 2, LONGEST_WAIT_MS)), waitMs);
   };
 
   return {
@@ -73,7 +87,7 @@ export function createStopLadder(context: Context): StopLadder {
       if (incarnation.paused) {
         // It goes on, in order to end: what was not seen of it would stand there for ever.
         delete incarnation.paused;
-        tree.scan('quick');
+        attempt(() => tree.scan('quick'));
       }
       // Its main process has gone already: the sweep is at work.
       if (incarnation.ended) return;
@@ -81,7 +95,7 @@ export function createStopLadder(context: Context): StopLadder {
         kill(incarnation, stopping, FIRST_WAIT_MS);
         return;
       }
-      if (!isSignalled) signal(incarnation, stopping);
+      if (!isSignalled) signalSoon(incarnation, stopping, FIRST_WAIT_MS);
       schedule(incarnation, stopping);
     },
   };

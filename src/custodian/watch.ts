@@ -1,3 +1,4 @@
+import { createAttempt } from './attempt.ts';
 import type { Context } from './context.ts';
 import { statOf } from './identity.ts';
 import type { Incarnation } from './incarnation.ts';
@@ -24,7 +25,8 @@ export interface WatchHooks {
   scanned: () => void;
 }
 
-export function createWatch({ tree, table, incarnations }: Context, hooks: WatchHooks): Watch {
+export function createWatch({ tree, table, incarnations, log }: Context, hooks: WatchHooks): Watch {
+  const attempt = createAttempt('Looking at the processes', log);
   let treeTimer: NodeJS.Timeout | undefined;
   let adoptedTimer: NodeJS.Timeout | undefined;
   let rounds = 0;
@@ -35,8 +37,10 @@ export function createWatch({ tree, table, incarnations }: Context, hooks: Watch
       treeTimer = undefined;
       return;
     }
-    tree.scan('quick');
-    hooks.scanned();
+    attempt(() => {
+      tree.scan('quick');
+      hooks.scanned();
+    });
   };
 
   const lookAtAdopted = () => {
@@ -46,7 +50,9 @@ export function createWatch({ tree, table, incarnations }: Context, hooks: Watch
     for (const incarnation of incarnations.values()) {
       if (incarnation.child || incarnation.ended) continue;
       adopted += 1;
-      const isHere = pidExists(incarnation.pid) && (!checksIdentity || statOf(incarnation, table) !== undefined);
+      let isHere = pidExists(incarnation.pid);
+      // If it cannot be read it is held for the same: to give up one that lives could start it twice.
+      if (isHere && checksIdentity) attempt(() => void (isHere = statOf(incarnation, table) !== undefined));
       if (!isHere) hooks.gone(incarnation);
     }
     if (adopted > 0) return;

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, rmdirSync, statSync, statfsSync, 
 import { basename, dirname, join, normalize } from 'node:path';
 import { findCgroupPlace } from './cgroup-place.ts';
 import type { LiveRecord } from '../journal/custody-state.ts';
-import { errnoOf, messageOf } from '../logger.ts';
+import { errnoOf, isShortage, messageOf } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 
 /**
@@ -121,7 +121,7 @@ export function recordedCgroup(
   }
 }
 
-/** All processes in it and in the cgroups below; none if it is gone. */
+/** All processes in it and in the cgroups below; none if it is gone. Throws if that cannot be read for now. */
 export function pidsInCgroup(folder: string): number[] {
   try {
     const own = readFileSync(join(folder, 'cgroup.procs'), 'latin1').split('\n').map(Number);
@@ -129,7 +129,8 @@ export function pidsInCgroup(folder: string): number[] {
     const below = statSync(folder).nlink > 2 ? subfolders(folder).flatMap(pidsInCgroup) : [];
     // 0 is a process of another pid namespace.
     return [...own.filter((pid) => pid > 0), ...below];
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return [];
   }
 }

@@ -57,10 +57,11 @@ export function createFreezer(parts: Parts): Freezer {
     resume(incarnation) {
       const { agent, record } = incarnation;
       if (!incarnation.paused) return;
-      delete incarnation.paused;
-      journal.keep([{ kind: 'paused', agent, generation: record.generation, paused: false }]);
       tree.scan('quick');
       signalTree(parts, incarnation, 'SIGCONT', tree.members(incarnation.key));
+      // Last: if processes cannot be read now, it is paused still, and resumed when that is asked for again.
+      delete incarnation.paused;
+      journal.keep([{ kind: 'paused', agent, generation: record.generation, paused: false }]);
     },
     enforce() {
       for (const incarnation of incarnations.values()) if (isPaused(incarnation)) freeze(incarnation);

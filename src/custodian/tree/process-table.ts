@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { isShortage } from '../logger.ts';
 import { MARKER } from '../protocol.ts';
 
 /** One process as the kernel shows it. `start` never changes in a process's life; with the pid it is its identity. */
@@ -15,7 +17,11 @@ export interface ProcessStat {
   start: number;
 }
 
-/** What is read of other processes. Everything about a process may change or vanish between two calls. */
+/**
+ * What is read of other processes. Everything about a process may change or vanish between two calls. Out of descriptors
+ * or memory, reading throws: then nobody knows whether there is such a process, and to take it for gone could let it run
+ * twice.
+ */
 export interface ProcessTable {
   /** How completely a tree can be followed with it. */
   tree: 'best-effort' | 'group-only';
@@ -23,7 +29,10 @@ export interface ProcessTable {
   pidNamespace: string;
   stat(pid: number): ProcessStat | undefined;
   pids(): number[];
-  /** The newest pid of this pid namespace: unchanged means that nothing at all was started. Undefined where unknown. */
+  /**
+   * The newest pid of this pid namespace: unchanged means that nothing at all was started. Undefined where unknown; never
+   * throws.
+   */
   newestPid(): number | undefined;
   /** After how many pids the kernel begins anew. */
   pidLimit: number;
@@ -33,9 +42,9 @@ export interface ProcessTable {
   marker(pid: number): string | undefined;
   /** What the standard output is, where the kernel tells. */
   stdout(pid: number): string | undefined;
-  /** Time since the machine started, milliseconds; undefined where unknown. */
+  /** Time since the machine started, milliseconds; undefined where unknown. Never throws. */
   uptimeMs(): number | undefined;
-  /** How long a process has been running, milliseconds. */
+  /** How long a process has been running, milliseconds. Never throws. */
   ageMs(stat: { start: number }): number;
 }
 
@@ -77,6 +86,12 @@ export function parseMarker(environ: string): string {
 const TICKS_PER_SECOND = 100;
 const ENVIRON_LIMIT_BYTES = 4 * 1024 * 1024;
 
+/** What an error of a read says: it is not there, or not for us to see; unless it says nothing about it at all. */
+function unknownOf(error: unknown): undefined {
+  if (isShortage(error)) throw error;
+  return undefined;
+}
+
 function createLinuxTable(): ProcessTable {
   let buffer = Buffer.allocUnsafe(64 * 1024);
 
@@ -85,8 +100,8 @@ function createLinuxTable(): ProcessTable {
     let fd: number;
     try {
       fd = openSync(path, 'r');
-    } catch {
-      return undefined;
+    } catch (error) {
+      return unknownOf(error);
     }
     try {
       let length = 0;
@@ -98,8 +113,8 @@ function createLinuxTable(): ProcessTable {
         if (length < buffer.length && limitBytes <= 4096) return buffer.toString('latin1', 0, length);
         if (length === buffer.length) buffer = Buffer.concat([buffer], buffer.length * 2);
       }
-    } catch {
-      return undefined;
+    } catch (error) {
+      return unknownOf(error);
     } finally {
       closeSync(fd);
     }
@@ -107,11 +122,19 @@ function createLinuxTable(): ProcessTable {
   const link = (path: string): string | undefined => {
     try {
       return readlinkSync(path);
+    } catch (error) {
+      return unknownOf(error);
+    }
+  };
+  const readQuietly = (path: string): string | undefined => {
+    try {
+      return read(path, 4096);
     } catch {
       return undefined;
     }
   };
-  const uptimeMs = () => Math.round(Number.parseFloat(read('/proc/uptime', 4096) ?? '') * 1000);
+  // Without the file the system is asked, which needs no descriptor.
+  const uptimeMs = () => Math.round(Number.parseFloat(readQuietly('/proc/uptime') ?? String(uptime())) * 1000);
 
   return {
     tree: 'best-effort',
@@ -131,7 +154,7 @@ function createLinuxTable(): ProcessTable {
       return pids;
     },
     newestPid() {
-      const last = Number(read('/proc/loadavg', 4096)?.split(' ')[4]);
+      const last = Number(readQuietly('/proc/loadavg')?.split(' ')[4]);
       return Number.isSafeInteger(last) && last > 0 ? last : undefined;
     },
     isProcess(pid) {
@@ -152,10 +175,11 @@ function createLinuxTable(): ProcessTable {
 /** macOS: identity from `ps`, which is slow (5 ms), so it is asked for groups and at exits only. */
 function createPsTable(): ProcessTable {
   const ps = (...args: string[]): ProcessStat[] => {
-    const { stdout } = spawnSync('ps', [...args, '-o', 'pid=,ppid=,pgid=,stat=,lstart='], {
+    const { stdout, error } = spawnSync('ps', [...args, '-o', 'pid=,ppid=,pgid=,stat=,lstart='], {
       encoding: 'utf8',
       env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
     });
+    if (error) unknownOf(error);
     return (stdout ?? '').split('\n').flatMap((line) => {
       const [pid, ppid, pgrp, state, ...started] = line.trim().split(/\s+/);
       const start = Date.parse(`${started.join(' ')} UTC`) / 1000;

@@ -20,8 +20,9 @@ import type { ProcessStat, ProcessTable } from './process-table.ts';
 export interface Tree {
   add(root: TreeRoot): void;
   remove(key: string): void;
+  /** Throws if processes cannot be read for now; the next one looks at all that this one has missed. */
   scan(how: 'quick' | 'full'): void;
-  /** The living members of an incarnation, its main process included, read afresh. */
+  /** The living members of an incarnation, its main process included, read afresh. Throws like `scan`. */
   members(key: string): ProcessStat[];
 }
 
@@ -156,7 +157,7 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
   };
 
   const fullScan = () => {
-    fullAtMs = nowMs();
+    const atMs = nowMs();
     const stats: ProcessStat[] = [];
     const seen = new Set<number>();
     const leaders = new Set<number>();
@@ -180,6 +181,8 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
     strangers = new Map([...strangers].filter(([pid]) => seen.has(pid)));
     for (const [key, kin] of kinFound) onKin(key, kin);
     kinFound = new Map();
+    // Only now: one that failed in the middle counts for nobody.
+    fullAtMs = atMs;
   };
 
   /** False if only a full scan can tell. */

@@ -1,5 +1,10 @@
-import { expect, test } from 'vitest';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createProcessTable, isAlive, parseMarker, parseStat } from '../../../src/custodian/tree/process-table.ts';
+
+vi.mock('node:fs', async (original) => ({ ...(await original<typeof fs>()) }));
+afterEach(() => void vi.restoreAllMocks());
 
 const line = (name: string, rest = 'S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 126086 31 3') =>
   `42 (${name}) ${rest}`;
@@ -48,4 +53,23 @@ test.runIf(process.platform === 'linux')('createProcessTable reads this process'
   expect(table.newestPid()).toBeGreaterThan(1);
   expect(Math.abs(table.ageMs(stat) - process.uptime() * 1000)).toBeLessThan(2000);
   expect(table.stat(2 ** 22 + 1)).toBeUndefined();
+});
+
+test.runIf(process.platform === 'linux')('createProcessTable takes no process for gone that it cannot read now', () => {
+  const table = createProcessTable();
+  const failing = (code: string) => () => {
+    throw Object.assign(new Error(code), { code });
+  };
+  for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) {
+    vi.spyOn(fs, 'openSync').mockImplementation(failing(code));
+    expect(() => table.stat(process.pid)).toThrow(code);
+    expect(() => table.marker(process.pid)).toThrow(code);
+    expect(table.newestPid()).toBeUndefined();
+    expect(Math.abs(table.ageMs({ start: 0 }) - os.uptime() * 1000)).toBeLessThan(5000);
+  }
+  // Of another user, or gone.
+  for (const code of ['EACCES', 'EPERM', 'ENOENT', 'ESRCH']) {
+    vi.spyOn(fs, 'openSync').mockImplementation(failing(code));
+    expect(table.stat(process.pid)).toBeUndefined();
+  }
 });
