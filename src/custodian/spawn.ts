@@ -11,6 +11,7 @@ import { launch, openStdin } from './launch.ts';
 import { closeQuietly, logPathOf, openLog } from './logs/files.ts';
 import { errnoOf, messageOf } from './logger.ts';
 import type { SpawnParams, SpawnResult } from './protocol.ts';
+import type { ProcessTable } from './tree/process-table.ts';
 import { Refusal, spawnRefusal } from './refusal.ts';
 
 /** What happens to a process that was started here. */
@@ -19,6 +20,7 @@ export interface SpawnHooks {
   exited(incarnation: Incarnation, code: number | null, signal: string | null): void;
 }
 
+const START_READS = 10;
 const DEFAULT_STOP = { signal: 'SIGTERM', grace_ms: 10_000 };
 
 /**
@@ -92,8 +94,13 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
 
   const { child } = launched;
   // Its pid cannot be given away before we reap it, and that is never in the middle of this function.
-  const start = table.stat(child.pid)?.start ?? 0;
-  const live: LiveRecord = { ...base, pid: child.pid, start };
+  const start = startOf(child.pid, table);
+  if (start === undefined) {
+    // Without its start time it could not be told from a later process with its pid, so nobody could ever stop it.
+    context.log.error('Killed an agent that could not be read right after its start', { agent, pid: child.pid });
+    child.kill('SIGKILL');
+  }
+  const live: LiveRecord = { ...base, pid: child.pid, start: start ?? 0 };
   const incarnation = createIncarnation(agent, live, child);
   incarnations.set(agent, incarnation);
   child.once('exit', (code, signal) => hooks.exited(incarnation, code, signal));
@@ -102,6 +109,17 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
   failpoint('custodian.after-record', agent);
   hooks.started(incarnation);
   return resultOf(context, incarnation, false);
+}
+
+function startOf(pid: number, table: ProcessTable): number | undefined {
+  for (let attempt = 0; attempt < START_READS; attempt += 1) {
+    try {
+      return table.stat(pid)?.start;
+    } catch {
+      // short of descriptors or memory: it may be over in the next moment
+    }
+  }
+  return undefined;
 }
 
 function resultOf({ journal }: Context, { agent, pid, record }: Incarnation, adopted: boolean): SpawnResult {

@@ -120,6 +120,13 @@ test('what is paused stays so, and can be resumed, if the look at it fails', asy
   await until(() => real.stat(pid)?.state === 'S', { what: 'that it goes on' });
 });
 
+test('what is started and cannot be read is killed, as nobody could stop it later', async () => {
+  failing.stat = 1e6;
+  await start('a');
+  failing.stat = 0;
+  expect(await exitOf('a')).toMatchObject({ signal: 'SIGKILL', cause: 'self' });
+});
+
 test('an adopted process that cannot be read is not gone', async () => {
   const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
   const pid = child.pid!;

@@ -82,8 +82,7 @@ export function openCgroups(hash: string, log: Logger): Cgroups | undefined {
       for (const folder of subfolders(parent)) {
         if (held.has(folder)) continue;
         removeCgroup(folder);
-        const pids = pidsInCgroup(folder);
-        if (pids.length > 0) log.warn('Processes of an unknown incarnation run in a cgroup of ours', { folder, pids });
+        tellOfStrangers(folder, log);
       }
     },
     close() {
@@ -105,6 +104,15 @@ function outside({ base, own }: { base: string; own: string }, name: string): { 
 
 const nameOf = (agent: string, { generation, nonce }: Pick<LiveRecord, 'generation' | 'nonce'>): string =>
   `${agent}-${generation}-${nonce}`;
+
+function tellOfStrangers(folder: string, log: Logger): void {
+  try {
+    const pids = pidsInCgroup(folder);
+    if (pids.length > 0) log.warn('Processes of an unknown incarnation run in a cgroup of ours', { folder, pids });
+  } catch (error) {
+    log.warn('Cannot look into a cgroup of ours', { folder, errno: errnoOf(error) });
+  }
+}
 
 /** The folder as a journal has it, which anybody may have written: only one that we would make ourselves is believed. */
 export function recordedCgroup(
