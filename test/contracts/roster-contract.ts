@@ -52,6 +52,16 @@ export function rosterContract(name: string, makeRoster: () => Promise<RosterFix
       expect((await roster.get('a'))?.decision.reason).toBe('five');
     });
 
+    it('publish forgets the transitions of a task that died, in favour of those of the one that did them again', async () => {
+      const at = (n: number, at_ms: number, reason: string): T => ({ ...transitionOf(n), at_ms, reason });
+      await roster.publish(decisionOf({ sequence: 2, at_ms: 10, transitions: [at(1, 1, 'one')] }));
+      const died = [at(1, 1, 'one'), at(3, 20, 'of the dead'), at(4, 20, 'of the dead'), at(5, 20, 'of the dead')];
+      await roster.publish(decisionOf({ sequence: 6, at_ms: 20, transitions: died }));
+      await roster.publish(decisionOf({ sequence: 4, at_ms: 30, transitions: [at(1, 1, 'one'), at(3, 30, 'three')] }));
+      const reasons = (await roster.history('a', { limit: 10 })).map(({ reason }) => reason);
+      expect(reasons).toEqual(['three', 'one']);
+    });
+
     it('publish takes the newer of two runs by time, whatever the sequence says', async () => {
       await roster.publish(decisionOf({ run_id: 'old', sequence: 50, at_ms: 1000 }));
       await roster.publish(decisionOf({ run_id: 'new', sequence: 1, at_ms: 1001 }));

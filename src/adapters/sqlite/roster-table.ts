@@ -14,6 +14,8 @@ import type {
 const KEPT_MS = 30 * 24 * 3600_000;
 /** Beyond this many transitions the oldest go early: a fleet that crashes for weeks must not fill the disk. */
 const MAX_TRANSITIONS = 2_000_000;
+/** So many transitions of a task that died are looked for beyond those of the one that did them again. */
+const MAX_UNDONE = 50;
 
 export type RosterTable = ReturnType<typeof createTable>;
 
@@ -37,7 +39,10 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     process: db.prepare('SELECT facts FROM process WHERE agent_id = ?'),
     putProcess: db.prepare('INSERT OR REPLACE INTO process (agent_id, generation, facts) VALUES (?, ?, ?)'),
     dropProcess: db.prepare('DELETE FROM process WHERE agent_id = ? AND generation <= ?'),
-    recorded: db.prepare('SELECT sequence, at_ms FROM transition WHERE agent_id = ? AND sequence BETWEEN ? AND ?'),
+    recorded: db.prepare(
+      'SELECT id, run_id, sequence, at_ms FROM transition WHERE agent_id = ? AND sequence BETWEEN ? AND ?',
+    ),
+    dropTransition: db.prepare('DELETE FROM transition WHERE id = ?'),
     append: db.prepare(
       'INSERT OR IGNORE INTO transition (agent_id, run_id, sequence, at_ms, state, generation, reason) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
@@ -69,14 +74,20 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
   }
   const known = (agentId: string) => sql.known.get(agentId) as Known | undefined;
 
-  function recordTransitions({ agent_id, run_id, transitions }: Decision): void {
+  function recordTransitions({ agent_id, run_id, transitions }: Decision, isNews: boolean): void {
     if (transitions.length === 0) return;
     const sequences = transitions.map((t) => t.sequence);
-    const rows = sql.recorded.raw().all(agent_id, Math.min(...sequences), Math.max(...sequences)) as [number, number][];
+    const [first, last] = [Math.min(...sequences), Math.max(...sequences)];
+    const rows = sql.recorded.raw().all(agent_id, first, last + MAX_UNDONE) as [number, string, number, number][];
     // Sequence and time, not the run: the tail of transitions goes from one run to the next with the life.
-    const recorded = new Set(rows.map(([sequence, atMs]) => `${sequence}/${atMs}`));
+    const keyOf = (sequence: number, atMs: number): string => `${sequence}/${atMs}`;
+    const recorded = new Set(rows.map(([, , sequence, atMs]) => keyOf(sequence, atMs)));
+    const told = new Set(transitions.map((t) => keyOf(t.sequence, t.at_ms)));
+    // What this run knows nothing of was told by a task of it that died: it has not happened.
+    for (const [id, run, sequence, atMs] of rows)
+      if (isNews && run === run_id && !told.has(keyOf(sequence, atMs))) sql.dropTransition.run(id);
     for (const t of transitions) {
-      if (recorded.has(`${t.sequence}/${t.at_ms}`)) continue;
+      if (recorded.has(keyOf(t.sequence, t.at_ms))) continue;
       sql.append.run(agent_id, run_id, t.sequence, t.at_ms, t.state, t.generation, text(t.reason));
     }
   }
@@ -99,7 +110,7 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     publish(decision: Decision): void {
       const before = known(decision.agent_id);
       const news = before === undefined || supersedes(decision, before);
-      if (news || before.purged === 0) recordTransitions(decision);
+      if (news || before.purged === 0) recordTransitions(decision, news);
       if (!news) return;
       const { agent_id, run_id, sequence, at_ms, generation } = decision;
       const closing = decision.phase.kind === 'closed';
