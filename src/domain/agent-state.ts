@@ -33,7 +33,8 @@ export type Phase =
   | { kind: 'paused'; /** Its definition has changed meanwhile: it is started anew when resumed. */ outdated?: true }
   /** Without an order: from before there were several causes. */
   | { kind: 'stopping'; order?: StopOrder }
-  | { kind: 'stopped' }
+  /** `own`, of a run: how it would rest without the stop, as its process had ended by itself before that. */
+  | { kind: 'stopped'; own?: 'completed' | 'disabled' }
   | { kind: 'completed' }
   | { kind: 'disabled' }
   | { kind: 'closed'; outcome: Outcome };

@@ -77,6 +77,19 @@ describe('an agent that was started for a run', () => {
     expect(other.phase).toEqual({ kind: 'live' });
   });
 
+  it('remembers that it had ended by itself before it was stopped', () => {
+    const live = play(born(), admitted(1, rules));
+    expect(play(live, { kind: 'stop' }, endOf(1, 0)).phase).toEqual({ kind: 'stopped', own: 'completed' });
+    // It would have been started again.
+    expect(play(live, { kind: 'stop' }, endOf(1, 1)).phase).toEqual({ kind: 'stopped' });
+    const never: Rules = { ...rules, restart: { ...rules.restart, restart: 'never' } };
+    const failed = play(born(), admitted(1, never), { kind: 'stop' }, endOf(1, 1));
+    expect(failed.phase).toEqual({ kind: 'stopped', own: 'disabled' });
+    // A failure that was judged before the stop came is not judged again.
+    expect(play(live, endOf(1, 1), { kind: 'stop' }).phase).toEqual({ kind: 'stopped' });
+    expect(play(born(), admitted(1, RULES), { kind: 'stop' }, endOf(1, 0)).phase).toEqual({ kind: 'stopped' });
+  });
+
   it('is restarted by its policy, then gives up', () => {
     let state = play(born(true), admitted(1, rules));
     for (const generation of [1, 2, 3]) state = play(state, endOf(generation, 1), { kind: 'backoff-elapsed' });

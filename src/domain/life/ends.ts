@@ -32,10 +32,24 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
     lastExit: exit,
     reason: describeExit(exit),
   };
-  if (isToEnd(next)) return settle(next, cancelWait(state));
+  if (isToEnd(next)) return settleRun(settle(next, cancelWait(state)), state.rules, exit, clock);
   if (next.overLimit !== 'running') return afterExit(next, state.rules, exit, clock);
   const over = afterExit({ ...next, overLimit: null }, state.rules, exit, clock);
   return { ...over, commands: [{ kind: 'notice-over', summary: describeExit(exit) }, ...over.commands] };
+}
+
+/** Whether a run has done its work is a matter of its own end, also if that was overtaken by a stop. */
+function settleRun(settled: Step, rules: Rules, exit: ExitRecord, clock: Clock): Step {
+  const { state, commands } = settled;
+  if (!rules.finite || exit.cause !== 'self' || state.phase.kind !== 'stopped') return settled;
+  const policy = rules.restart;
+  const judgement = judge(policy, exit);
+  const before = afterRun(state.failures, policy, exit.ran_ms);
+  const failures = judgement.kind === 'failure' ? withFailure(before, policy, clock.nowMs) : before;
+  const decision = decide(policy, judgement, failures, clock.random01);
+  if (decision.kind === 'restart') return settled;
+  const own = decision.kind === 'complete' ? 'completed' : 'disabled';
+  return { state: { ...state, phase: { kind: 'stopped', own } }, commands };
 }
 
 const unruled = (state: AgentState): AgentState => ({ ...state, phase: { kind: 'admitting' } });

@@ -16,6 +16,18 @@ export function outcomeOfRest({ how, exit, reason }: Rest): RunOutcome {
   }
 }
 
+/**
+ * How a run has ended that was to be stopped since its time was up, if its process had ended before that by itself, and
+ * nobody was there to see it. Undefined: it had not.
+ */
+export function outcomeInTime(told: Rest, deadlineMs: number | null): RunOutcome | undefined {
+  const { ran, exit, how, own } = told;
+  if (!ran || exit?.cause !== 'self' || exit.at === undefined || deadlineMs === null) return undefined;
+  if (!(Date.parse(exit.at) <= deadlineMs)) return undefined;
+  const ended = how === 'stopped' ? own : how;
+  return ended === 'completed' || ended === 'disabled' ? outcomeOfRest({ ...told, how: ended }) : undefined;
+}
+
 export function outcomeOfAnswer({ ok, reason }: RunAnswer): RunOutcome {
   if (ok) return { state: 'succeeded', reason: 'its agent has answered' };
   return { state: 'failed', reason: `its agent answered that it failed${reason === null ? '' : `: ${reason}`}` };

@@ -12,7 +12,7 @@ import type {
   RunTerms,
 } from './run-state.ts';
 import { describeMs } from '../restart-policy.ts';
-import { outcomeOfAnswer, outcomeOfRest, outcomeOfUndelivered } from './run-outcome.ts';
+import { outcomeInTime, outcomeOfAnswer, outcomeOfRest, outcomeOfUndelivered } from './run-outcome.ts';
 
 /** How often a start that fails is tried, in all. */
 export const MAX_ATTEMPTS = 3;
@@ -159,7 +159,11 @@ function rest(run: RunProgress, told: Rest, terms: RunTerms): RunStep {
   const next: RunProgress = { ...run, generation: told.generation, rest: told };
   if (via === 'mailbox') return phase.kind === 'ending' ? stay(run) : collect(next, null, 'its agent has come to rest');
   if (told.ran && told.exit) next.exit = { code: told.exit.code, signal: told.exit.signal };
-  if (phase.kind === 'ending') return collect(next, phase.outcome, phase.outcome.reason);
+  if (phase.kind === 'ending') {
+    const inTime = phase.outcome.state === 'timed_out' ? outcomeInTime(told, terms.deadlineMs) : undefined;
+    const outcome = inTime ?? phase.outcome;
+    return collect(next, outcome, outcome.reason);
+  }
   const neverRan = told.how === 'failed' || (told.how === 'disabled' && !told.ran);
   if (neverRan) return startFailed(next, { message: told.reason, again: true }, terms);
   return collect(next, outcomeOfRest(told), told.reason);

@@ -55,6 +55,8 @@ export interface RunTerms {
   schedule_id: string | null;
   cleanup: 'keep' | 'delete';
   busy: 'wait' | 'fail';
+  /** When its time is up, epoch milliseconds; null: never. */
+  deadlineMs: number | null;
 }
 
 export type RunStart =
@@ -87,7 +89,9 @@ export interface Rest {
   generation: number;
   /** False if no process has ended since the run began. */
   ran: boolean;
-  exit: { code: number | null; signal: string | null; cause: string } | null;
+  exit: { code: number | null; signal: string | null; cause: string; /** ISO 8601. */ at?: string } | null;
+  /** Of `stopped`: how it would rest without the stop, as its process had ended by itself before that. */
+  own?: 'completed' | 'disabled';
   /** A sentence. */
   reason: string;
 }

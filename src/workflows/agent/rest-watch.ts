@@ -3,6 +3,7 @@ import { getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import { runWorkflowIdOf } from '../../contract/run-view.ts';
 import { REST_SIGNAL } from '../../contract/run-workflow.ts';
 import type { AgentState } from '../../domain/agent-state.ts';
+import type { ExitRecord } from '../../domain/custody.ts';
 import type { Rest } from '../../domain/runs/run-state.ts';
 import type { Life, Watcher } from './life.ts';
 
@@ -70,6 +71,8 @@ export function restOf({ phase }: AgentState): Rest['how'] | undefined {
   }
 }
 
+const exitOf = ({ code, signal, cause, at }: ExitRecord): Rest['exit'] => ({ code, signal, cause, at });
+
 function newsFor(state: AgentState, { attempt, from }: Watcher): Rest {
   const { phase, lastExit, generation, reason } = state;
   const failed = phase.kind === 'closed' && phase.outcome.kind === 'failed' ? phase.outcome : undefined;
@@ -80,7 +83,8 @@ function newsFor(state: AgentState, { attempt, from }: Watcher): Rest {
     code: failed?.code ?? null,
     generation,
     ran,
-    exit: lastExit && ran ? { code: lastExit.code, signal: lastExit.signal, cause: lastExit.cause } : null,
+    exit: lastExit && ran ? exitOf(lastExit) : null,
+    ...(ran && phase.kind === 'stopped' && phase.own !== undefined ? { own: phase.own } : {}),
     reason: failed?.message ?? reason,
   };
 }

@@ -17,12 +17,13 @@ export interface RunLife {
   published: string;
 }
 
-export const termsOf = ({ run_id, agent_id, schedule_id, cleanup, busy }: RunInput): RunTerms => ({
-  run_id,
-  agent_id,
-  schedule_id: schedule_id ?? null,
-  cleanup: cleanup ?? 'keep',
-  busy: busy ?? 'wait',
+export const termsOf = ({ input, startedAtMs, timeoutMs }: RunLife): RunTerms => ({
+  run_id: input.run_id,
+  agent_id: input.agent_id,
+  schedule_id: input.schedule_id ?? null,
+  cleanup: input.cleanup ?? 'keep',
+  busy: input.busy ?? 'wait',
+  deadlineMs: timeoutMs === null ? null : startedAtMs + timeoutMs,
 });
 
 /** The run, as the API and the query `status` show it. */

@@ -49,7 +49,7 @@ export interface RunResult {
 export async function run(given: RunInput, before?: RunLife): Promise<RunResult> {
   const isContinued = workflowInfo().continuedFromExecutionRunId !== undefined;
   const life = isContinued && before !== undefined ? before : newRun(given);
-  const terms = termsOf(life.input);
+  const terms = termsOf(life);
   const effects = new RunEffects(life);
   registerHandlers(life);
   // Whoever cancels the workflow, a schedule among them, wants the run to end.

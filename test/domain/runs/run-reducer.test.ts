@@ -12,7 +12,15 @@ import type {
   RunTerms,
 } from '../../../src/domain/runs/run-state.ts';
 
-const TERMS: RunTerms = { run_id: 'r1', agent_id: 'a', schedule_id: null, cleanup: 'keep', busy: 'wait' };
+const DEADLINE = '2026-01-01T00:00:05.000Z';
+const TERMS: RunTerms = {
+  run_id: 'r1',
+  agent_id: 'a',
+  schedule_id: null,
+  cleanup: 'keep',
+  busy: 'wait',
+  deadlineMs: Date.parse(DEADLINE),
+};
 const SCHEDULED: RunTerms = { ...TERMS, schedule_id: 's', cleanup: 'delete' };
 
 const restOf = (more: Partial<Rest> = {}): Rest => ({
@@ -170,6 +178,24 @@ describe('a run with a process of its own', () => {
     });
     expect(ended.run.exit).toEqual({ code: null, signal: 'SIGTERM' });
     expect(kinds(ended.all)).toContain('report');
+  });
+
+  it.each<[how: Partial<Rest>, cause: string, at: string | undefined, state: string]>([
+    [{ how: 'completed' }, 'self', DEADLINE, 'succeeded'],
+    [{ how: 'disabled' }, 'self', DEADLINE, 'failed'],
+    [{ how: 'stopped', own: 'completed' }, 'self', DEADLINE, 'succeeded'],
+    // It would have been started again, and gone on.
+    [{ how: 'stopped' }, 'self', DEADLINE, 'timed_out'],
+    [{ how: 'completed' }, 'self', '2026-01-01T00:00:05.001Z', 'timed_out'],
+    [{ how: 'completed' }, 'self', undefined, 'timed_out'],
+    [{ how: 'stopped' }, 'operator', DEADLINE, 'timed_out'],
+  ])('whose time is up, and that is found to be %j by %s at %s, has %s', (how, cause, at, state) => {
+    const exit = { code: 0, signal: null, cause, ...(at === undefined ? {} : { at }) };
+    const rest: RunEvent = { kind: 'rest', rest: restOf({ ...how, exit }) };
+    const timeout: RunEvent = { kind: 'timeout', afterMs: 5000 };
+    expect(stateOfRun(play(TERMS, startedIn('process'), timeout, rest, collectedOf()).run)).toBe(state);
+    const cancel: RunEvent = { kind: 'cancel', by: 'admin' };
+    expect(stateOfRun(play(TERMS, startedIn('process'), cancel, rest, collectedOf()).run)).toBe('cancelled');
   });
 
   it('is stopped at once if it was cancelled while it started', () => {
