@@ -30,7 +30,21 @@ export function birth(
 }
 
 export function step(before: IncidentState, event: IncidentEvent, nowMs: number): IncidentStep {
-  // What had run out before the news came has run out, whichever of the two is heard first.
+  if (overtakesExpiry(before, event, nowMs)) return handle(before, event, nowMs);
+  return stepAfterExpiry(before, event, nowMs);
+}
+
+/**
+ * Who has rejected a proposal, or withdrawn it, may have done so in time, while nobody was there to hear it: nothing is
+ * carried out against that because time has run out meanwhile.
+ */
+export function overtakesExpiry(state: IncidentState, event: IncidentEvent, nowMs: number): boolean {
+  const isAgainst = event.kind === 'resolve' || (event.kind === 'decide' && event.verdict === 'rejected');
+  return isAgainst && state.decision === null && expired(state, nowMs).state.decision?.verdict === 'approved';
+}
+
+/** What had run out before the news came has run out, whichever of the two is heard first. */
+export function stepAfterExpiry(before: IncidentState, event: IncidentEvent, nowMs: number): IncidentStep {
   return andThen(expired(before, nowMs), (state) => handle(state, event, nowMs));
 }
 

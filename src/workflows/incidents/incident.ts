@@ -12,11 +12,19 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  patched,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { IncidentStart } from '../../contract/incident-messages.ts';
 import { INCIDENT_ID_PATTERN, incidentWorkflowIdOf } from '../../contract/incident-view.ts';
-import { birth, dueAtMs, restored, step } from '../../domain/incidents/incident-reducer.ts';
+import {
+  birth,
+  dueAtMs,
+  overtakesExpiry,
+  restored,
+  step,
+  stepAfterExpiry,
+} from '../../domain/incidents/incident-reducer.ts';
 import type { IncidentState, IncidentStep } from '../../domain/incidents/incident-state.ts';
 import { Alarm } from '../alarm.ts';
 import { IncidentEffects } from './effects.ts';
@@ -95,7 +103,12 @@ function take(life: IncidentLife, { event, answer }: Entry, effects: IncidentEff
 }
 
 function stepOf(life: IncidentLife, event: Entry['event']): IncidentStep | undefined {
-  if (life.state !== null) return step(life.state, event, Date.now());
+  if (life.state !== null) {
+    const nowMs = Date.now();
+    // Asked for only where it makes a difference: it is an event.
+    const isAsBefore = overtakesExpiry(life.state, event, nowMs) && !patched('rejected-before-expiry');
+    return (isAsBefore ? stepAfterExpiry : step)(life.state, event, nowMs);
+  }
   return event.kind === 'report' ? birth(life.id, life.name, event, Date.now()) : undefined;
 }
 

@@ -269,6 +269,22 @@ describe('approvals', () => {
     expect(world.answer).toMatchObject({ code: 'ALREADY_DECIDED' });
   });
 
+  it('are not carried out for their time against a rejection or withdrawal that is found with it', () => {
+    const rejected = ask({ expiresInMs: HOUR, onExpiry: 'approve' });
+    rejected.nowMs += HOUR;
+    rejected.decide('rejected').send({ kind: 'time' });
+    expect(rejected.state).toMatchObject({ status: 'resolved', decision: { verdict: 'rejected', by: 'kim' } });
+    expect([rejected.taken('execute'), rejected.answer.kind]).toEqual([[], 'taken']);
+    const withdrawn = ask({ expiresInMs: HOUR, onExpiry: 'approve' });
+    withdrawn.nowMs += HOUR;
+    withdrawn.send({ kind: 'resolve', by: 'w2', note: null }).send({ kind: 'time' });
+    expect(withdrawn.state).toMatchObject({ status: 'resolved', decision: null });
+    expect(withdrawn.taken('execute')).toEqual([]);
+    // Once it has expired it is decided.
+    const late = ask({ expiresInMs: HOUR, onExpiry: 'approve' }).advance(HOUR).decide('rejected');
+    expect([late.state.decision?.by, late.answer]).toMatchObject(['expiry', { code: 'ALREADY_DECIDED' }]);
+  });
+
   it('are approved by a rule, and nobody is told', () => {
     const world = new IncidentWorld({ proposal: PROPOSAL }).plan({ ...TO_CHIEF, rule: 2 });
     expect(world.state.decision).toMatchObject({ verdict: 'approved', by: 'rule 2', via: 'rule' });
