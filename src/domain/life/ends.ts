@@ -3,7 +3,15 @@ import type { AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { ExitRecord } from '../custody.ts';
 import { failuresTrouble, givenUpTrouble, isWorthTelling } from '../incidents/agent-trouble.ts';
 import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
-import { afterRun, decide, judge, opensIncident, withFailure, type RestartPolicy } from '../restart-policy.ts';
+import {
+  afterRun,
+  decide,
+  judge,
+  opensIncident,
+  withFailure,
+  type Judgement,
+  type RestartPolicy,
+} from '../restart-policy.ts';
 import { startWhenResumed } from './pause.ts';
 import {
   begin,
@@ -18,6 +26,7 @@ import {
   run,
   settle,
   stay,
+  stopPolicy,
   withIncident,
 } from './steps.ts';
 
@@ -54,9 +63,25 @@ function settleRun(settled: Step, rules: Rules, exit: ExitRecord, clock: Clock):
 
 const unruled = (state: AgentState): AgentState => ({ ...state, phase: { kind: 'admitting' } });
 
+/**
+ * An operator, or another definition, has it stopped in order to start it again, and it was faster than the stop: what was
+ * ordered holds, however it has ended. Only the task of a run that is done is not done again.
+ */
+export function isReplaced({ phase, desired, rules }: AgentState, exit: ExitRecord): boolean {
+  if (phase.kind !== 'stopping' || desired !== 'running' || exit.cause !== 'self' || rules === null) return false;
+  if ((phase.order?.cause ?? 'operator') !== 'operator') return false;
+  return !rules.finite || judge(rules.restart, exit).kind !== 'success';
+}
+
+/** The end that comes next is judged, whatever was ordered: as it was in lives that began before `isReplaced`. */
+export const asJudged = (state: AgentState): AgentState =>
+  state.phase.kind === 'stopping'
+    ? { ...state, phase: { kind: 'stopping', order: { stop: stopPolicy(state), cause: 'shutdown' } } }
+    : state;
+
 function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Clock): Step {
   const policy = rules.restart;
-  const judgement = judge(policy, exit);
+  const judgement: Judgement = isReplaced(before, exit) ? { kind: 'excused' } : judge(policy, exit);
   const rested = rest(before, policy, exit);
   const state = judgement.kind === 'failure' ? charge(rested.state, policy, clock) : rested.state;
   const { commands } = rested;

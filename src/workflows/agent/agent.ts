@@ -17,6 +17,8 @@ import { workflowIdOf } from '../../contract/names.ts';
 import { AGENT_ID_PATTERN, isAgentId } from '../../domain/ids.ts';
 import { birth, resume, step } from '../../domain/agent-reducer.ts';
 import type { AgentEvent, AgentState } from '../../domain/agent-state.ts';
+import type { ExitRecord } from '../../domain/custody.ts';
+import { asJudged, isReplaced } from '../../domain/life/ends.ts';
 import { told } from '../../domain/life/reconcile.ts';
 import { Effects } from './effects.ts';
 import { registerHandlers } from './handlers.ts';
@@ -53,7 +55,8 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
     for (;;) {
       await condition(() => life.queue.length > 0 || life.signals.length > 0 || rests.hasNews);
       for (let event = life.queue.shift(); event; event = life.queue.shift()) {
-        const next = step(life.state, asRecorded(life.state, event), { nowMs: Date.now(), random01: Math.random() });
+        const { state, known } = asRecorded(life.state, event);
+        const next = step(state, known, { nowMs: Date.now(), random01: Math.random() });
         life.state = next.state;
         effects.perform(next.commands);
         publisher.note(next.commands);
@@ -80,10 +83,24 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
   });
 }
 
-/** In a run from before that, what was told counted at once. Asked for only where it makes a difference: it is an event. */
-function asRecorded(state: AgentState, event: AgentEvent): AgentEvent {
-  if (event.kind !== 'told' || told(state, event).commands.length === 0 || patched('told-is-checked')) return event;
-  return { kind: 'reconcile', custody: event.custody };
+/**
+ * In a run from before that, what was told counted at once, and an end that was faster than an ordered restart was judged.
+ * Asked for only where it makes a difference: it is an event.
+ */
+function asRecorded(state: AgentState, event: AgentEvent): { state: AgentState; known: AgentEvent } {
+  const isBelieved = event.kind === 'told' && told(state, event).commands.length > 0 && !patched('told-is-checked');
+  const known: AgentEvent = isBelieved ? { kind: 'reconcile', custody: event.custody } : event;
+  const exit = exitIn(known);
+  const isReplacement = exit !== undefined && exit.generation > state.handled && isReplaced(state, exit);
+  if (!isReplacement || patched('ordered-restart-holds')) return { state, known };
+  return { state: asJudged(state), known };
+}
+
+/** The end that an event tells of. */
+function exitIn(event: AgentEvent): ExitRecord | undefined {
+  if (event.kind === 'ended') return event.exit;
+  if (event.kind === 'told' || !('custody' in event)) return undefined;
+  return event.custody.live ? undefined : event.custody.last_exit;
 }
 
 function checkId(input: AgentInput | undefined, workflowId: string): string {
