@@ -16,6 +16,8 @@ export interface Decision {
   desired: AgentState['desired'];
   /** The last command that has been dealt with. */
   revision: number;
+  /** Of the last decision of a life: correlation id of the latest command, which is what has ended it. */
+  request_id?: string | null;
   reason: string;
   generation: number;
   restarts: number;

@@ -63,6 +63,12 @@ export interface StartRunRequest extends RunTarget {
   deadline_ms: number | null;
 }
 
+/** Correlation id of what a run asks of its agent. */
+export const requestIdOfRun = (runId: string, what: string): string => `run/${runId}/${what}`;
+
+/** True of a deletion by the run after which the agent is to be deleted; the next run makes it anew. */
+export const isDeletionByRun = (requestId: string): boolean => /^run\/.+\/delete$/.test(requestId);
+
 /** Polled on the queue `orchestrator`; each may be tried again after it has taken effect. */
 export interface RunActivities {
   startRun(request: StartRunRequest): Promise<RunStart>;
@@ -72,8 +78,11 @@ export interface RunActivities {
   withdrawTask(request: RunTarget & { reason: string }): Promise<void>;
   /** What has come of it. A task that waits in the mailbox of an agent at rest is taken back. */
   collectRun(request: RunTarget & { via: 'process' | 'mailbox'; since_ms: number }): Promise<RunCollected>;
-  /** Deletes the agent; its logs and its schedules stay. */
-  cleanUpRun(request: RunTarget): Promise<void>;
+  /**
+   * Deletes the agent; its logs and its schedules stay. One that was started for the run and has been started by somebody
+   * else since is left alone. Without `via` (of a daemon before) it is not known how its task was handed over.
+   */
+  cleanUpRun(request: RunTarget & { via?: 'process' | 'mailbox' }): Promise<void>;
   reportRun(report: IncidentReport): Promise<void>;
 }
 

@@ -25,6 +25,8 @@ export interface Roster {
    */
   recordProcess(agentId: string, process: ProcessFacts): Promise<void>;
   get(agentId: string): Promise<RosterRow | undefined>;
+  /** The last decision of an agent that is gone, where one was published (30 days). */
+  closing(agentId: string): Promise<Decision | undefined>;
   /** All rows, ordered by agent id. */
   list(): Promise<RosterRow[]>;
   /** Transitions of an agent, newest first, also after its deletion (30 days). `before`: only those with a lower `id`. */

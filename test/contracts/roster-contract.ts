@@ -120,6 +120,19 @@ export function rosterContract(name: string, makeRoster: () => Promise<RosterFix
       expect(await roster.get('a')).toMatchObject({ decision: { run_id: 'next' }, process: null });
     });
 
+    it('closing is the last decision of who is gone, and of nobody else', async () => {
+      expect(await roster.closing('a')).toBeUndefined();
+      await roster.publish(decisionOf({ sequence: 1 }));
+      expect(await roster.closing('a')).toBeUndefined();
+      const closing = closingOf({ sequence: 9, at_ms: 900, request_id: 'q' });
+      await roster.publish(closing);
+      expect(await roster.closing('a')).toEqual(closing);
+      await roster.publish(decisionOf({ run_id: 'next', sequence: 1, at_ms: 1000 }));
+      expect(await roster.closing('a')).toBeUndefined();
+      await roster.remove('a');
+      expect(await roster.closing('a')).toBeUndefined();
+    });
+
     it('recordProcess joins the row, and ignores an older generation', async () => {
       await roster.publish(decisionOf({ generation: 2 }));
       await roster.recordProcess('a', processOf({ generation: 2, pid: 20 }));

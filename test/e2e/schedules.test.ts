@@ -260,6 +260,29 @@ describe('schedules through the API', () => {
     expect(made.body.counts.skipped_overlap).toBe(0);
   }, 60_000);
 
+  it('in mode run stay when a run deletes an agent that ran anyway, and make it anew', async () => {
+    await daemon.template('Lives', { command: ['sh', '-c', '[ -n "$OPENSTARRY_TASK" ] || exec sleep 1000'] });
+    await daemon.call('POST', '/agents', { agent_id: 'lives', template_id: 'Lives' });
+    await daemon.call('POST', '/schedules', {
+      agent_id: 'lives',
+      template_id: 'Lives',
+      every: '1h',
+      mode: 'run',
+      task: 'the work',
+      cleanup: 'delete',
+      timeout: '2s',
+    });
+    await daemon.call('POST', '/schedules/lives/trigger');
+    const [first] = await untilDone('lives', 1);
+    // Its time is up, and so is that of its task: whichever is told first.
+    expect(first).toMatchObject({ state: expect.stringMatching('timed_out|failed'), via: 'mailbox' });
+    await until(async () => (await daemon.agent('lives')) === undefined, { what: 'the end of the agent' });
+    expect((await daemon.call('POST', '/schedules/lives/trigger')).status).toBe(200);
+    const [, second] = await untilDone('lives', 2);
+    expect(second).toMatchObject({ via: 'process' });
+    await daemon.call('DELETE', '/schedules/lives');
+  }, 60_000);
+
   it.each(['skip', 'buffer_one', 'cancel_other'] as const)(
     'mean %s as they say it',
     async (overlap) => {

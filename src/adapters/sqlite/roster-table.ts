@@ -36,6 +36,7 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     list: db.prepare(
       'SELECT decision, facts FROM agent LEFT JOIN process USING (agent_id) WHERE gone = 0 ORDER BY agent_id',
     ),
+    gone: db.prepare('SELECT decision FROM agent WHERE agent_id = ? AND gone = 1'),
     process: db.prepare('SELECT facts FROM process WHERE agent_id = ?'),
     putProcess: db.prepare('INSERT OR REPLACE INTO process (agent_id, generation, facts) VALUES (?, ?, ?)'),
     dropProcess: db.prepare('DELETE FROM process WHERE agent_id = ? AND generation <= ?'),
@@ -132,6 +133,13 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     },
 
     get,
+
+    closing(agentId: string): Decision | undefined {
+      const found = sql.gone.raw().get(agentId) as [string] | undefined;
+      const last = found === undefined ? undefined : (JSON.parse(found[0]) as Decision);
+      // A row that was taken out by hand has none.
+      return last?.phase.kind === 'closed' ? last : undefined;
+    },
 
     list,
 

@@ -12,6 +12,7 @@ export type RosterOperation =
   | { op: 'publish'; decision: Decision }
   | { op: 'recordProcess'; agentId: string; process: ProcessFacts }
   | { op: 'get'; agentId: string }
+  | { op: 'closing'; agentId: string }
   | { op: 'list' }
   | { op: 'history'; agentId: string; page: { limit: number; before?: number } }
   | { op: 'transitions'; page: { after: number; limit: number; agent_id?: string } }
@@ -35,6 +36,7 @@ export type RosterThreadChange = RosterChange | { kind: 'record'; record: Record
 
 const READS: ReadonlySet<string> = new Set([
   'get',
+  'closing',
   'list',
   'history',
   'transitions',
@@ -60,6 +62,8 @@ serveStore<RosterOperation, RosterThreadChange>(ROSTER, (db) => {
         return table.recordProcess(request.agentId, request.process);
       case 'get':
         return table.get(request.agentId);
+      case 'closing':
+        return table.closing(request.agentId);
       case 'list':
         return table.list();
       case 'history':

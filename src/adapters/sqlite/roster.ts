@@ -1,7 +1,7 @@
 import type { AnswerStore, KeptAnswer, AnswerNote } from '../../ports/answer-store.ts';
 import type { DeliveryNotes } from '../../ports/delivery-notes.ts';
 import type { RecordRow, Records } from '../../ports/records.ts';
-import type { AgentTransition, HistoryEntry, Roster, RosterChange, RosterRow } from '../../ports/roster.ts';
+import type { AgentTransition, Decision, HistoryEntry, Roster, RosterChange, RosterRow } from '../../ports/roster.ts';
 import { ROSTER } from './roster-schema.ts';
 import type { RosterOperation, RosterThreadChange } from './roster-worker.ts';
 import { createListeners, openThread, workerUrl } from './thread.ts';
@@ -49,6 +49,7 @@ export async function openSqliteRoster(
     publish: (decision) => call({ op: 'publish', decision }) as Promise<void>,
     recordProcess: (agentId, process) => call({ op: 'recordProcess', agentId, process }) as Promise<void>,
     get: (agentId) => call({ op: 'get', agentId }) as Promise<RosterRow | undefined>,
+    closing: (agentId) => call({ op: 'closing', agentId }) as Promise<Decision | undefined>,
     list: () => call({ op: 'list' }) as Promise<RosterRow[]>,
     history: (agentId, page) => call({ op: 'history', agentId, page }) as Promise<HistoryEntry[]>,
     transitions: (page) => call({ op: 'transitions', page }) as Promise<AgentTransition[]>,

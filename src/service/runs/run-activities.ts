@@ -1,7 +1,13 @@
 import type { AgentInput } from '../../contract/agent-input.ts';
 import { CodedError, codeOf } from '../../contract/errors.ts';
 import type { IncidentReport } from '../../contract/incident-view.ts';
-import type { OwnRun, RunActivities, RunTarget, StartRunRequest } from '../../contract/run-workflow.ts';
+import {
+  requestIdOfRun,
+  type OwnRun,
+  type RunActivities,
+  type RunTarget,
+  type StartRunRequest,
+} from '../../contract/run-workflow.ts';
 import type { RunStart } from '../../domain/runs/run-state.ts';
 import type { LogSource } from '../../ports/log-source.ts';
 import type { RosterRow } from '../../ports/roster.ts';
@@ -37,6 +43,14 @@ const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled'
 /** What the workflow `run` asks for. Each may be tried again after it has taken effect: it is named by the run. */
 export function runActivities(deps: RunActivityDeps): RunActivities {
   const { agents, tasks, answers, logs, report, log } = deps;
+  // An order that the custodian keeps would not say whose it is, and the run asks again anyway.
+  const order = async (agentId: string): Promise<never> => {
+    throw new CodedError(
+      'TEMPORAL_UNAVAILABLE',
+      `Cannot delete ${agentId} after its run yet: Temporal does not answer`,
+    );
+  };
+  const asked: CommandParts = { ...agents, host: { ...agents.host, order } };
   return {
     startRun: (request) => startRun(deps, request),
 
@@ -45,7 +59,7 @@ export function runActivities(deps: RunActivityDeps): RunActivities {
       if (row?.decision.input.run?.run_id !== run_id) return;
       log('a run ends its agent', { run_id, agent_id, reason });
       try {
-        await agents.workflows.command(agent_id, 'stop', { request_id: requestIdOf(run_id, 'stop') });
+        await agents.workflows.command(agent_id, 'stop', { request_id: requestIdOfRun(run_id, 'stop') });
       } catch (error) {
         if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
       }
@@ -64,14 +78,14 @@ export function runActivities(deps: RunActivityDeps): RunActivities {
       return { output: lines.join('\n').slice(-OUTPUT_CHARACTERS), answer, task: 'acknowledged' };
     },
 
-    async cleanUpRun({ run_id, agent_id }) {
+    async cleanUpRun({ run_id, agent_id, via }) {
       const row = await agents.roster.get(agent_id);
       const own = row?.decision.input.run?.run_id;
-      // It has gone, or belongs to another run by now.
-      if (row === undefined || (own !== undefined && own !== run_id)) return;
+      // It has gone, or belongs to another run by now, or to nobody's.
+      if (row === undefined || (own !== run_id && (own !== undefined || via === 'process'))) return;
       const call = callFor(run_id, 'delete');
       try {
-        const { settled } = await commandAgent(agents, call, 'delete', agent_id, { waitMs: DELETED_WITHIN_MS });
+        const { settled } = await commandAgent(asked, call, 'delete', agent_id, { waitMs: DELETED_WITHIN_MS });
         if (!settled) throw new Error(`${agent_id} is not deleted yet`);
       } catch (error) {
         if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
@@ -145,7 +159,7 @@ async function startAtRest({ agents }: RunActivityDeps, row: RosterRow, run: Own
   const watch = await watchAgent(agents.roster, agent_id);
   try {
     const onceId = `run/${run.run_id}/${run.attempt}`;
-    const args = { spec, request_id: requestIdOf(run.run_id, `start/${run.attempt}`) };
+    const args = { spec, request_id: requestIdOfRun(run.run_id, `start/${run.attempt}`) };
     const { revision } = await agents.workflows.command(agent_id, 'start', args, onceId);
     const seen = await watch.until(({ row: now }) => {
       if (now === undefined) return { generation: decision.generation };
@@ -177,11 +191,9 @@ async function hand(
 
 const withTask = (own: OwnRun, task: string | undefined): OwnRun => (task === undefined ? own : { ...own, task });
 
-const requestIdOf = (runId: string, what: string): string => `run/${runId}/${what}`;
-
 /** The same call however often it is tried. */
 function callFor(runId: string, what: string): Call {
-  const request_id = requestIdOf(runId, what);
+  const request_id = requestIdOfRun(runId, what);
   return { caller: { kind: 'admin' }, request_id, once: { id: request_id, again: true } };
 }
 

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IncidentReport } from '../../contract/incident-view.ts';
+import { isDeletionByRun } from '../../contract/run-workflow.ts';
 import { lookAtCounts, QUIET_MS, type SeenCounts } from '../../domain/schedules/counts.ts';
-import type { Roster } from '../../ports/roster.ts';
+import type { Decision, Roster } from '../../ports/roster.ts';
 import { countsOf } from './schedule-views.ts';
 import type { Gone, Schedules } from './schedules.ts';
 import type { FoundSchedule, TemporalSchedules } from './temporal-schedules.ts';
@@ -9,7 +10,7 @@ import type { FoundSchedule, TemporalSchedules } from './temporal-schedules.ts';
 export interface ScheduleWatchDeps {
   temporal: Pick<TemporalSchedules, 'list'>;
   schedules: Pick<Schedules, 'removeOf' | 'isBackfilled'>;
-  roster: Pick<Roster, 'subscribe' | 'get' | 'history' | 'getFact' | 'setFact'>;
+  roster: Pick<Roster, 'subscribe' | 'get' | 'closing' | 'history' | 'getFact' | 'setFact'>;
   /** Whether the agent's workflow is open. */
   isOpen: (agentId: string) => Promise<boolean>;
   report: (report: IncidentReport) => Promise<void>;
@@ -41,10 +42,9 @@ export class ScheduleWatch {
   start(): void {
     this.#unsubscribe = this.#deps.roster.subscribe((change) => {
       if (change.kind !== 'removed') return;
-      const { phase, input } = change.closing ?? {};
-      if (phase?.kind === 'closed' && phase.outcome.kind === 'failed') return; // it never was
-      // What a run deletes after it is made anew by the next one.
-      this.#clear(change.agent_id, input?.run === undefined);
+      const { agent_id, closing } = change;
+      if (closing?.phase.kind === 'closed' && closing.phase.outcome.kind === 'failed') return; // it never was
+      this.#clear(agent_id, { atMs: Date.now(), isForGood: isForGood(closing) });
     });
     this.#loop = this.#run();
   }
@@ -78,8 +78,11 @@ export class ScheduleWatch {
       if ((await roster.get(agentId)) !== undefined) continue;
       // Of whom nothing at all is known may be an agent of a roster that was lost, which is filled again in a moment; and
       // one that has just been made anew may not have published itself yet.
-      const wasThere = (await roster.history(agentId, { limit: 1 })).length > 0;
-      if (wasThere && !(await this.#deps.isOpen(agentId))) this.#clear(agentId, false);
+      const closing = await roster.closing(agentId);
+      const wasThere = closing !== undefined || (await roster.history(agentId, { limit: 1 })).length > 0;
+      // What was made since its deletion is for the next agent of that name.
+      const gone = { atMs: closing?.at_ms ?? Date.now(), isForGood: isForGood(closing) };
+      if (wasThere && !(await this.#deps.isOpen(agentId))) this.#clear(agentId, gone);
     }
   }
 
@@ -111,9 +114,10 @@ export class ScheduleWatch {
     if (known !== text) await roster.setFact(FACT, text);
   }
 
-  #clear(agentId: string, isForGood: boolean): void {
+  #clear(agentId: string, gone: Gone): void {
     const known = this.#gone.get(agentId);
-    this.#gone.set(agentId, { atMs: Date.now(), isForGood: isForGood || (known?.isForGood ?? false) });
+    const isEitherForGood = gone.isForGood || (known?.isForGood ?? false);
+    this.#gone.set(agentId, { atMs: Math.max(gone.atMs, known?.atMs ?? 0), isForGood: isEitherForGood });
     this.#clearing ??= this.#clearAll().finally(() => (this.#clearing = undefined));
   }
 
@@ -132,6 +136,14 @@ export class ScheduleWatch {
       }
     }
   }
+}
+
+/** What a run deletes after it is made anew by the next one; and that a row is not there any more, alone, is no deletion. */
+function isForGood(closing: Decision | undefined): boolean {
+  if (closing?.phase.kind !== 'closed' || closing.phase.outcome.kind !== 'deleted') return false;
+  const { request_id: requestId } = closing;
+  // One of a daemon before does not say it.
+  return requestId === null || (requestId !== undefined && !isDeletionByRun(requestId));
 }
 
 const isAway = (error: unknown): boolean => (error as { code?: unknown }).code === 'TEMPORAL_UNAVAILABLE';

@@ -78,6 +78,7 @@ export class Publisher {
       phase: state.phase,
       desired: state.desired,
       revision: this.life.revision,
+      ...(state.phase.kind === 'closed' ? { request_id: this.life.requestId } : {}),
       reason: reasonOf(this.life),
       generation: state.generation,
       restarts: state.restarts,

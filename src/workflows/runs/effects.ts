@@ -86,7 +86,9 @@ export class RunEffects {
         return this.detach(() => this.collect());
       case 'clean-up':
         return this.detach(async () => {
-          await this.surely(() => activities(`delete ${this.target.agent_id}`).cleanUpRun(this.target));
+          const { via } = this.life.progress;
+          const request = { ...this.target, ...(via === null ? {} : { via }) };
+          await this.surely(() => activities(`delete ${this.target.agent_id}`).cleanUpRun(request));
           return { kind: 'cleaned' };
         });
       case 'report':
