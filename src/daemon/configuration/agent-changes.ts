@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInput } from '../../contract/agent-input.ts';
 import { codeOf } from '../../contract/errors.ts';
-import type { RosterRow } from '../../ports/roster.ts';
+import type { Roster, RosterRow } from '../../ports/roster.ts';
 import type { AgentWorkflows } from '../../service/agent-workflows.ts';
 
 const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled']);
@@ -16,10 +16,12 @@ export const isGivenUp = ({ decision }: RosterRow): boolean =>
 export class AgentChanges {
   private readonly workflows: AgentWorkflows;
   private readonly sign: (input: AgentInput) => AgentInput;
+  private readonly roster: Pick<Roster, 'get'>;
 
-  constructor(workflows: AgentWorkflows, sign: (input: AgentInput) => AgentInput) {
+  constructor(workflows: AgentWorkflows, sign: (input: AgentInput) => AgentInput, roster: Pick<Roster, 'get'>) {
     this.workflows = workflows;
     this.sign = sign;
+    this.roster = roster;
   }
 
   /** @throws CodedError TEMPORAL_UNAVAILABLE without a change while Temporal is known to be away */
@@ -37,37 +39,43 @@ export class AgentChanges {
   }
 
   async configure(input: AgentInput, row: RosterRow): Promise<void> {
-    const { decision, agent_id } = row;
-    // A run that is under way keeps its task.
-    const { run } = decision.input;
-    const spec = run === undefined || AT_REST.has(decision.phase.kind) ? input : { ...input, run };
-    try {
-      await this.command(agent_id, spec);
-      // What could not be started as it was is given another try as it is.
-      if (isGivenUp(row)) await this.workflows.command(agent_id, 'start', {});
-    } catch (error) {
-      if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
-      // Its workflow was lost: made again from what the roster remembers, with what the file says now.
-      await this.add({ ...spec, restore: decision.snapshot });
-    }
-  }
-
-  /** An agent that is about to start for a run takes its new definition a moment later. */
-  private async command(agentId: string, spec: AgentInput): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
+    await this.whenFree(row, async (now) => {
+      const { decision, agent_id } = now;
+      // A run that is under way keeps its task.
+      const { run } = decision.input;
+      const spec = run === undefined || AT_REST.has(decision.phase.kind) ? input : { ...input, run };
       try {
-        await this.workflows.command(agentId, 'configure', { spec: this.sign(spec) });
-        return;
+        await this.workflows.command(agent_id, 'configure', { spec: this.sign(spec) });
+        // What could not be started as it was is given another try as it is.
+        if (isGivenUp(now)) await this.workflows.command(agent_id, 'start', {});
       } catch (error) {
-        if (codeOf(error) !== 'AGENT_BUSY' || tries === BUSY_TRIES) throw error;
-        await delay(BUSY_MS);
+        if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
+        // Its workflow was lost: made again from what the roster remembers, with what the file says now.
+        await this.add({ ...spec, restore: decision.snapshot });
       }
-    }
+    });
   }
 
   /** Has an agent whose own description is as before looked at again: what it follows from has changed. */
   async readmit(row: RosterRow): Promise<void> {
-    await this.workflows.command(row.agent_id, 'configure', { spec: row.decision.input });
+    await this.whenFree(row, async ({ agent_id, decision }) => {
+      await this.workflows.command(agent_id, 'configure', { spec: decision.input });
+    });
+  }
+
+  /** A run may have begun, or ended, since its row was read: it is read anew, and may be a moment behind. */
+  private async whenFree(row: RosterRow, change: (now: RosterRow) => Promise<void>): Promise<void> {
+    let now = row;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await change(now);
+        return;
+      } catch (error) {
+        if (codeOf(error) !== 'AGENT_BUSY' || tries === BUSY_TRIES) throw error;
+        await delay(BUSY_MS);
+        now = (await this.roster.get(row.agent_id)) ?? now;
+      }
+    }
   }
 
   async remove(agentId: string): Promise<void> {

@@ -62,7 +62,7 @@ export class Configuration {
   /** Brings the agents of the file, and their schedules, into being. */
   async apply(workflows: AgentWorkflows, schedules: ScheduleChanges, say: (line: string) => void): Promise<void> {
     const { roster, sign, log, switchConfig } = this.options;
-    const agents = new AgentChanges(workflows, sign);
+    const agents = new AgentChanges(workflows, sign, roster);
     const takenOver = await takenOverFile({ config: this.config, roster, switchConfig }, await roster.list());
     await applyConfig({ config: this.config, switchConfig, roster, changes: agents, log, say });
     const plan = await schedules.plan(this.config, this.definitions, takenOver);

@@ -3,6 +3,7 @@ import type { AgentInput } from '../../../src/contract/agent-input.ts';
 import { CodedError, type ErrorCode } from '../../../src/contract/errors.ts';
 import { AgentChanges } from '../../../src/daemon/configuration/agent-changes.ts';
 import { planConfig } from '../../../src/daemon/configuration/config-plan.ts';
+import type { RosterRow } from '../../../src/ports/roster.ts';
 import type { AgentWorkflows } from '../../../src/service/agent-workflows.ts';
 import { rowOf } from '../../service/rows.ts';
 
@@ -10,7 +11,7 @@ const FILE = '/c/openstarry.yaml';
 const origin = `file ${FILE}`;
 const rowFor = (input: AgentInput) => rowOf({ agent_id: input.agent_id, input });
 
-function changesWith(refusals: Record<string, ErrorCode> = {}) {
+function changesWith(refusals: Record<string, ErrorCode> = {}, later?: RosterRow) {
   const asked: unknown[][] = [];
   const answer = async (...call: unknown[]): Promise<{ revision: number }> => {
     asked.push(call);
@@ -22,7 +23,14 @@ function changesWith(refusals: Record<string, ErrorCode> = {}) {
     start: (input: unknown) => answer('start-life', input),
     command: (agentId: string, name: string, args: unknown) => answer(name, agentId, args),
   } as unknown as AgentWorkflows;
-  return { asked, changes: new AgentChanges(workflows, (input) => ({ ...input, signature: 'signed' })) };
+  const roster = {
+    get: async () => {
+      // What was in the way is known now.
+      for (const name of Object.keys(refusals)) delete refusals[name];
+      return later;
+    },
+  };
+  return { asked, changes: new AgentChanges(workflows, (input) => ({ ...input, signature: 'signed' }), roster) };
 }
 
 describe('AgentChanges', () => {
@@ -41,6 +49,22 @@ describe('AgentChanges', () => {
     const { changes } = changesWith({ 'start-life': 'AGENT_EXISTS', delete: 'AGENT_NOT_FOUND' });
     await changes.add({ agent_id: 'a', origin });
     await changes.remove('a');
+  });
+
+  it('reads the row of an agent anew that is in a run meanwhile, and leaves it its task', async () => {
+    const row = rowOf({ agent_id: 'a', input: { agent_id: 'a', origin }, phase: { kind: 'completed' } });
+    const run = { run_id: 'r1', attempt: 1 };
+    const later = rowFor({ agent_id: 'a', origin, run });
+    const configured = changesWith({ configure: 'AGENT_BUSY' }, later);
+    await configured.changes.configure({ agent_id: 'a', command: ['new'], origin }, row);
+    const spec = { agent_id: 'a', command: ['new'], origin, signature: 'signed' };
+    expect(configured.asked).toEqual([
+      ['configure', 'a', { spec }],
+      ['configure', 'a', { spec: { ...spec, run } }],
+    ]);
+    const readmitted = changesWith({ configure: 'AGENT_BUSY' }, later);
+    await readmitted.changes.readmit(row);
+    expect(readmitted.asked.at(-1)).toEqual(['configure', 'a', { spec: { agent_id: 'a', origin, run } }]);
   });
 
   it('tells when Temporal is away', async () => {
