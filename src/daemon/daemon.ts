@@ -271,6 +271,7 @@ export class Daemon {
     otherDaemons.start();
     finite.scheduleWatch.start();
     incidents.upkeep.start();
+    finite.upkeep.start();
   }
 
   private checkGoesOn(): void {

@@ -52,6 +52,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, to
     otherDaemons?.stop(),
     finite?.scheduleWatch.stop(),
     incidents?.upkeep.stop(),
+    finite?.upkeep.stop(),
     host?.stopWatching(),
   ]);
   await atMost(LET_GO_MS, stopped);
@@ -81,7 +82,12 @@ export async function undoStart(standing: Standing): Promise<void> {
   const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
   await parts?.front.close();
   await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
-  await Promise.all([parts?.finite.answers.stop(), parts?.finite.scheduleWatch.stop(), parts?.incidents.upkeep.stop()]);
+  await Promise.all([
+    parts?.finite.answers.stop(),
+    parts?.finite.scheduleWatch.stop(),
+    parts?.finite.upkeep.stop(),
+    parts?.incidents.upkeep.stop(),
+  ]);
   await closeStores(standing);
   await closeConnections(standing);
   await endCustody(standing, runsAgents);

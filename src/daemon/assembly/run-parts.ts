@@ -15,6 +15,7 @@ import type { Orchestrator } from '../../service/orchestrator.ts';
 import { runActivities } from '../../service/runs/run-activities.ts';
 import { RunAnswers } from '../../service/runs/run-answers.ts';
 import { RunTasks } from '../../service/runs/run-tasks.ts';
+import { RunUpkeep } from '../../service/runs/run-upkeep.ts';
 import { Runs } from '../../service/runs/runs.ts';
 import { ScheduleWatch } from '../../service/schedules/schedule-watch.ts';
 import { Schedules } from '../../service/schedules/schedules.ts';
@@ -45,6 +46,7 @@ export interface RunParts {
   activities: TickActivities & RunActivities;
   scheduleWatch: ScheduleWatch;
   answers: RunAnswers;
+  upkeep: RunUpkeep;
 }
 
 /** For one call to Temporal. */
@@ -88,5 +90,6 @@ export function createRunParts(options: RunPartsOptions): RunParts {
     },
     scheduleWatch: new ScheduleWatch({ temporal: temporalSchedules, schedules, roster, isOpen, report, warn }),
     answers,
+    upkeep: new RunUpkeep({ ...asking, records: roster, warn: (message, error) => log.warn({ err: error }, message) }),
   };
 }

@@ -2,6 +2,7 @@ import type { RecordRow, Records } from '../../ports/records.ts';
 import type { Roster, RosterRow } from '../../ports/roster.ts';
 import { incidentIdOfStall } from '../../contract/incident-view.ts';
 import { BY_DAEMON } from '../../domain/incidents/steps.ts';
+import { RecordSweep } from '../record-sweep.ts';
 import type { IncidentWorkflows } from './incident-workflows.ts';
 import { recordOf } from './known-incident.ts';
 
@@ -14,13 +15,7 @@ export interface UpkeepDeps {
   freshMs?: number;
 }
 
-const EVERY_MS = 10 * 60_000;
-/** After the first look, at what was too fresh for it. */
-const SECOND_MS = 30_000;
-/** As long as Temporal is not there at a start, for example. */
-const AGAIN_MS = 5_000;
 const PAGE = 500;
-const FRESH_MS = 10_000;
 
 /**
  * Keeps incidents in line with the world: those of a deleted agent are over, what the records have missed is published again,
@@ -28,15 +23,21 @@ const FRESH_MS = 10_000;
  */
 export class IncidentUpkeep {
   readonly #deps: UpkeepDeps;
-  #timer: NodeJS.Timeout | undefined;
-  #sweeping: Promise<void> = Promise.resolve();
+  readonly #sweep: RecordSweep;
   #unsubscribe: () => void = () => undefined;
   /** Agents with a process that cannot be killed, as far as is known. */
   readonly #stalled = new Set<string>();
-  #ended = false;
 
   constructor(deps: UpkeepDeps) {
     this.#deps = deps;
+    this.#sweep = new RecordSweep({
+      records: deps.records,
+      kind: 'incident',
+      look: (row) => this.#look(row),
+      afterAll: () => this.#findUnrecorded(),
+      failed: (error) => deps.warn('Incidents could not be compared with Temporal; tried again', error),
+      freshMs: deps.freshMs,
+    });
   }
 
   start(): void {
@@ -51,7 +52,7 @@ export class IncidentUpkeep {
       // The next sweep finds them.
       over?.catch((error: unknown) => this.#deps.warn(`Incidents of ${agentId} are not resolved yet`, error));
     });
-    this.#plan(0, SECOND_MS);
+    this.#sweep.start();
   }
 
   /** A process of it cannot be killed: that is over when its stop is. */
@@ -60,46 +61,23 @@ export class IncidentUpkeep {
   }
 
   async stop(): Promise<void> {
-    this.#ended = true;
-    clearTimeout(this.#timer);
     this.#unsubscribe();
-    await this.#sweeping;
-  }
-
-  #plan(inMs: number, nextMs = EVERY_MS): void {
-    if (this.#ended) return;
-    this.#timer = setTimeout(() => {
-      this.#sweeping = this.sweep().then(
-        () => this.#plan(nextMs),
-        (error: unknown) => {
-          this.#deps.warn('Incidents could not be compared with Temporal; tried again', error);
-          this.#plan(AGAIN_MS, nextMs);
-        },
-      );
-    }, inMs);
-    this.#timer.unref();
+    await this.#sweep.stop();
   }
 
   /** @throws CodedError TEMPORAL_UNAVAILABLE */
-  async sweep(): Promise<void> {
-    const { records, roster } = this.#deps;
-    for (let before: number | undefined, isLast = false; !isLast && !this.#ended;) {
-      const request = { kind: 'incident', done: false, limit: PAGE } as const;
-      const page = await records.listRecords(before === undefined ? request : { ...request, before });
-      for (const row of page) {
-        if (this.#ended) return;
-        if (Date.now() - row.at_ms < (this.#deps.freshMs ?? FRESH_MS)) continue;
-        await this.#compare(row.id);
-        await this.#endStall(row);
-        if (row.agent_id === null || !isOfLife(row) || (await roster.get(row.agent_id)) !== undefined) continue;
-        // One that never was may be the subject of an incident, too.
-        const existed = (await roster.history(row.agent_id, { limit: 1 })).length > 0;
-        if (existed) await this.#over(row.id, row.agent_id);
-      }
-      before = page.at(-1)?.position;
-      isLast = page.length < PAGE;
-    }
-    await this.#findUnrecorded();
+  sweep(): Promise<void> {
+    return this.#sweep.sweep();
+  }
+
+  async #look(row: RecordRow): Promise<void> {
+    const { roster } = this.#deps;
+    await this.#compare(row.id);
+    await this.#endStall(row);
+    if (row.agent_id === null || !isOfLife(row) || (await roster.get(row.agent_id)) !== undefined) return;
+    // One that never was may be the subject of an incident, too.
+    const existed = (await roster.history(row.agent_id, { limit: 1 })).length > 0;
+    if (existed) await this.#over(row.id, row.agent_id);
   }
 
   /** What the record says is open, and what Temporal says of it. */
@@ -133,7 +111,7 @@ export class IncidentUpkeep {
   async #findUnrecorded(): Promise<void> {
     const { records, workflows } = this.#deps;
     for (const id of await workflows.running(PAGE)) {
-      if (this.#ended) return;
+      if (this.#sweep.hasEnded) return;
       if ((await records.getRecord('incident', id)) === undefined) await workflows.refresh(id);
     }
   }

@@ -24,6 +24,7 @@ import type { IncidentState } from '../../domain/incidents/incident-state.ts';
 import { cut } from '../../domain/incidents/notice.ts';
 import type { TemporalClient } from '../agent-workflows.ts';
 import { askTemporal, type Asking } from '../temporal-ask.ts';
+import { workflowStatus } from '../workflow-status.ts';
 
 /** The server's word for an update that was accepted by a run which then continued as a new one. */
 const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
@@ -35,7 +36,7 @@ type Delivered = { id: string; channel: string; state: 'sent' | 'failed'; reason
 /** Incidents and digests in Temporal, in words of this code: short deadlines, and errors from the table. */
 export class IncidentWorkflows {
   readonly #client: TemporalClient;
-  readonly #asking: Asking;
+  readonly #asking: Asking & { client: TemporalClient };
 
   constructor(asking: Omit<Asking, 'client'> & { client: TemporalClient }) {
     this.#client = asking.client;
@@ -128,15 +129,13 @@ export class IncidentWorkflows {
 
   /** @returns undefined if Temporal knows of no such incident any more */
   async standing(incidentId: string): Promise<'running' | 'completed' | 'broken-off' | undefined> {
-    const handle = this.#client.workflow.getHandle(incidentWorkflowIdOf(incidentId));
-    try {
-      const { status } = await this.#ask(`look at the incident ${incidentId}`, () => handle.describe());
-      if (status.name === 'RUNNING') return 'running';
-      return status.name === 'COMPLETED' ? 'completed' : 'broken-off';
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return undefined;
-      throw error;
-    }
+    const status = await workflowStatus(
+      this.#asking,
+      `look at the incident ${incidentId}`,
+      incidentWorkflowIdOf(incidentId),
+    );
+    if (status === 'RUNNING') return 'running';
+    return status === undefined ? undefined : status === 'COMPLETED' ? 'completed' : 'broken-off';
   }
 
   /** What it has published last, also of one that has ended; undefined if it has never had anything to publish. */
