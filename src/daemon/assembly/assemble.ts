@@ -163,7 +163,7 @@ export async function assemble(base: Base): Promise<Parts> {
     live,
     orchestrator,
     cleared: (agentId) => messaging.mailboxes.cleared(agentId),
-    report: (report) => incidents.report(report),
+    report: (report, reportId) => incidents.report(report, reportId),
     log,
   });
   const incidents = new IncidentParts({

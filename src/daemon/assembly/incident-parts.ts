@@ -122,9 +122,10 @@ export class IncidentParts {
     }
   }
 
-  /** What other parts of the daemon have to say. */
-  async report({ incident_id = `i-${randomUUID()}`, ...report }: IncidentReport): Promise<void> {
-    await this.incidents.reportOwn(incident_id, { ...report, report_id: randomUUID() });
+  /** What other parts of the daemon have to say. What may be tried again has a `reportId`, and is counted once. */
+  async report({ incident_id: given, ...report }: IncidentReport, reportId?: string): Promise<void> {
+    const incidentId = given ?? `i-${randomUUID()}`;
+    await this.incidents.reportOwn(incidentId, { ...report, report_id: reportId ?? randomUUID() });
   }
 
   /** A process survives SIGKILL: nobody can help but whoever looks after the machine. */

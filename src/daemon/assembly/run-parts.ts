@@ -35,7 +35,7 @@ export interface RunPartsOptions {
   orchestrator: Pick<Orchestrator, 'parts'>;
   /** Waits until nothing is left of a deleted agent. */
   cleared: (agentId: string) => Promise<boolean>;
-  report: (report: IncidentReport) => Promise<void>;
+  report: (report: IncidentReport, reportId?: string) => Promise<void>;
   log: Logger;
 }
 

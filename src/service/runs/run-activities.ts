@@ -28,7 +28,8 @@ export interface RunActivityDeps {
   trust: (input: AgentInput) => AgentInput;
   /** Waits until nothing is left of an agent of that name that was deleted before. */
   cleared: (agentId: string) => Promise<boolean>;
-  report: (report: IncidentReport) => Promise<void>;
+  /** Those with the same id are one report. */
+  report: (report: IncidentReport, reportId: string) => Promise<void>;
   log: (message: string, fields: Record<string, unknown>) => void;
 }
 
@@ -43,14 +44,6 @@ const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled'
 /** What the workflow `run` asks for. Each may be tried again after it has taken effect: it is named by the run. */
 export function runActivities(deps: RunActivityDeps): RunActivities {
   const { agents, tasks, answers, logs, report, log } = deps;
-  // An order that the custodian keeps would not say whose it is, and the run asks again anyway.
-  const order = async (agentId: string): Promise<never> => {
-    throw new CodedError(
-      'TEMPORAL_UNAVAILABLE',
-      `Cannot delete ${agentId} after its run yet: Temporal does not answer`,
-    );
-  };
-  const asked: CommandParts = { ...agents, host: { ...agents.host, order } };
   return {
     startRun: (request) => startRun(deps, request),
 
@@ -85,7 +78,9 @@ export function runActivities(deps: RunActivityDeps): RunActivities {
       if (row === undefined || (own !== run_id && (own !== undefined || via === 'process'))) return;
       const call = callFor(run_id, 'delete');
       try {
-        const { settled } = await commandAgent(asked, call, 'delete', agent_id, { waitMs: DELETED_WITHIN_MS });
+        const { settled } = await commandAgent(withoutOrders(agents), call, 'delete', agent_id, {
+          waitMs: DELETED_WITHIN_MS,
+        });
         if (!settled) throw new Error(`${agent_id} is not deleted yet`);
       } catch (error) {
         if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
@@ -94,9 +89,22 @@ export function runActivities(deps: RunActivityDeps): RunActivities {
 
     async reportRun(told) {
       log(told.summary, { incident_id: told.incident_id ?? null, agent_id: told.agent_id ?? null });
-      await report(told);
+      // A run has one thing to report, however often it is tried.
+      const { run_id } = told.details as { run_id: string };
+      await report(told, `run/${run_id}`);
     },
   };
+}
+
+/** An order that the custodian keeps would not say whose it is, and the run asks again anyway. */
+function withoutOrders(agents: CommandParts): CommandParts {
+  const order = async (agentId: string): Promise<never> => {
+    throw new CodedError(
+      'TEMPORAL_UNAVAILABLE',
+      `Cannot delete ${agentId} after its run yet: Temporal does not answer`,
+    );
+  };
+  return { ...agents, host: { ...agents.host, order } };
 }
 
 async function startRun(deps: RunActivityDeps, request: StartRunRequest): Promise<RunStart> {
