@@ -56,7 +56,7 @@ afterEach(async () => {
 const answer = (from: string, correlationId: string, payload: Json, type = 'TASK_RESULT') =>
   bus.send([{ queue: RUNS_QUEUE, from, type, payload, correlationId }]);
 const collect = (run_id: string) =>
-  runActivities({ answers, logs: { tail: async () => [] } } as unknown as RunActivityDeps).collectRun({
+  runActivities({ answers, agents: {}, logs: { tail: async () => [] } } as unknown as RunActivityDeps).collectRun({
     run_id,
     agent_id: 'worker',
     via: 'process',
