@@ -141,10 +141,10 @@ export class Daemon {
     if (this.phases.current === 'shutdown') return;
     this.keepsAgents = options.keepAgents;
     this.enter('shutdown');
-    void this.end(options.keepAgents);
+    void this.end();
   }
 
-  private async end(keepAgents: boolean): Promise<void> {
+  private async end(): Promise<void> {
     let trouble: string | undefined;
     // What is being started cannot be taken down yet.
     await this.starting.catch(() => undefined);
@@ -152,7 +152,13 @@ export class Daemon {
       const { master } = this.parts?.configuration.current ?? this.options.config;
       const { say } = this.options;
       const told = this.failStopTold;
-      await takeDown(this.standing, { keepAgents, master, say, told, letGo: () => this.abort.abort() });
+      await takeDown(this.standing, {
+        keepAgents: this.keepsAgents,
+        master,
+        say,
+        told,
+        letGo: () => this.abort.abort(),
+      });
     } catch (error) {
       this.trouble('The shutdown did not go in order', error);
       trouble = (error as Error).message;

@@ -25,6 +25,7 @@ import { isReserved, type CustodyEntry, type Order } from '../custodian/protocol
 import type { Custody } from '../domain/custody.ts';
 import { compare, type Action, type WorkflowFinding } from '../domain/reconciliation.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
+import { Periodic } from './periodic.ts';
 
 const PERIOD_MS = 30_000;
 /** Something that is under way looks like a mismatch; only what still differs after this is one. */
@@ -56,20 +57,18 @@ export interface ReconcilerOptions {
 /** Compares roster, custody and workflows, at the daemon's start and every 30 s; see `src/domain/reconciliation.ts`. */
 export class Reconciler {
   private readonly options: ReconcilerOptions;
-  private readonly ending = new AbortController();
-  private running: Promise<void> = Promise.resolve();
+  private readonly periodic = new Periodic(PERIOD_MS, () => this.tick());
 
   constructor(options: ReconcilerOptions) {
     this.options = options;
   }
 
   start(): void {
-    this.running = this.loop();
+    this.periodic.start('now');
   }
 
-  async stop(): Promise<void> {
-    this.ending.abort();
-    await this.running;
+  stop(): Promise<void> {
+    return this.periodic.stop();
   }
 
   /**
@@ -80,7 +79,7 @@ export class Reconciler {
     await this.handOverOrders();
     const found = await this.findings();
     if (found.size === 0) return new Map();
-    await delay(SECOND_LOOK_MS, undefined, { signal: this.ending.signal });
+    await delay(SECOND_LOOK_MS, undefined, { signal: this.periodic.signal });
     const again = await this.findings();
     return this.act(new Map([...again].filter(([agentId, { action }]) => found.get(agentId)?.action === action)));
   }
@@ -90,23 +89,18 @@ export class Reconciler {
    * dealt with it, and tells it otherwise.
    */
   async nudge(agentId: string, generation: number): Promise<void> {
-    await delay(NUDGE_MS, undefined, { signal: this.ending.signal });
+    await delay(NUDGE_MS, undefined, { signal: this.periodic.signal });
     const row = await this.options.roster.get(agentId);
     if (!row || row.decision.snapshot.handled >= generation) return;
     const entry = (await this.options.custodian.list()).find(({ agent }) => agent === agentId);
     await this.actOn(agentId, { action: 'tell', row, custody: entry?.custody ?? NOTHING });
   }
 
-  private async loop(): Promise<void> {
-    while (!this.ending.signal.aborted) {
-      try {
-        await this.pass();
-        await delay(PERIOD_MS, undefined, { signal: this.ending.signal });
-      } catch (error) {
-        if (this.ending.signal.aborted) return;
-        this.options.onTrouble('Cannot reconcile; trying again', error);
-        await delay(PERIOD_MS, undefined, { signal: this.ending.signal }).catch(() => undefined);
-      }
+  private async tick(): Promise<void> {
+    try {
+      await this.pass();
+    } catch (error) {
+      if (!this.periodic.signal.aborted) this.options.onTrouble('Cannot reconcile; trying again', error);
     }
   }
 

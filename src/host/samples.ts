@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Resources } from '../domain/limits.ts';
 import { treeUsage, type ProcessReading, type TreeReading } from '../domain/tree-usage.ts';
+import { Periodic } from './periodic.ts';
 
 /** How often trees with limits are looked at, and new ones until their processor time is known. */
 const TICK_MS = 2_000;
@@ -37,21 +37,20 @@ interface Sampled {
 /** Processor time and memory of all trees: often where there are limits, seldom elsewhere. */
 export class Samples {
   private readonly options: SamplesOptions;
-  private readonly ending = new AbortController();
+  private readonly periodic: Periodic;
   private last = new Map<string, Sampled>();
-  private running: Promise<void> = Promise.resolve();
 
   constructor(options: SamplesOptions) {
     this.options = options;
+    this.periodic = new Periodic(options.tickMs ?? TICK_MS, () => this.tick());
   }
 
   start(): void {
-    this.running = this.loop();
+    this.periodic.start('now');
   }
 
-  async stop(): Promise<void> {
-    this.ending.abort();
-    await this.running;
+  stop(): Promise<void> {
+    return this.periodic.stop();
   }
 
   /** One look at what is due. */
@@ -86,15 +85,11 @@ export class Samples {
     }
   }
 
-  private async loop(): Promise<void> {
-    const { signal } = this.ending;
-    while (!signal.aborted) {
-      await this.pass().catch((error: unknown) => {
-        // Without a custodian there is nothing to sample: it is said elsewhere, and another one is on its way.
-        if (!isWithoutCustodian(error)) this.options.onTrouble('Cannot sample the agents', error);
-      });
-      await delay(this.options.tickMs ?? TICK_MS, undefined, { signal, ref: false }).catch(() => undefined);
-    }
+  private async tick(): Promise<void> {
+    await this.pass().catch((error: unknown) => {
+      // Without a custodian there is nothing to sample: it is said elsewhere, and another one is on its way.
+      if (!isWithoutCustodian(error)) this.options.onTrouble('Cannot sample the agents', error);
+    });
   }
 }
 

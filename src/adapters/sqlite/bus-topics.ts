@@ -105,9 +105,12 @@ export function createTopics({ db, kept, facts, changes, checkRoom }: TopicsDeps
     unsaved.add(topic);
   }
 
-  function trim(topic: Topic): void {
-    if (topic.events <= keepCount) return;
-    for (const { cursor } of sql.excess.all(topic.id, topic.events - keepCount) as EventRow[]) remove(topic, cursor);
+  /** To what is kept, at most so many. @returns how many are dropped */
+  function trim(topic: Topic, most = Infinity): number {
+    const excess = Math.min(most, topic.events - keepCount);
+    if (excess <= 0) return 0;
+    for (const { cursor } of sql.excess.all(topic.id, excess) as EventRow[]) remove(topic, cursor);
+    return excess;
   }
 
   function asEvent(row: EventRow): AsText<BusEvent> {
@@ -216,12 +219,7 @@ export function createTopics({ db, kept, facts, changes, checkRoom }: TopicsDeps
     /** Towards the limits of this opening, which may be lower than those before. @returns whether there is more to drop */
     trimSome(): boolean {
       let left = STEP;
-      for (const topic of byName.values()) {
-        const excess = Math.min(left, topic.events - keepCount);
-        if (excess <= 0) continue;
-        for (const { cursor } of sql.excess.all(topic.id, excess) as EventRow[]) remove(topic, cursor);
-        left -= excess;
-      }
+      for (const topic of byName.values()) left -= trim(topic, left);
       return left === 0;
     },
 

@@ -1,5 +1,6 @@
 import type Database from 'libsql';
 import type { RecordKind, RecordRow, RecordsRequest, RecordUpdate } from '../../ports/records.ts';
+import { isNewer, type News } from './newer.ts';
 
 /** How long what is done, and the notes of deliveries, are kept, in milliseconds. */
 const KEPT_MS = 30 * 24 * 3600_000;
@@ -34,8 +35,8 @@ export function createRecordTable(db: Database.Database, changed: (row: RecordRo
   return {
     publish(update: RecordUpdate): void {
       const { kind, id, agent_id, state, done, run_id, sequence, at_ms, data } = update;
-      const known = sql.known.get(kind, id) as Known | undefined;
-      if (known !== undefined && !supersedes(update, known)) return;
+      const known = sql.known.get(kind, id) as News | undefined;
+      if (known !== undefined && !isNewer(update, known)) return;
       const values = [agent_id, state, done ? 1 : 0, run_id, sequence, at_ms, JSON.stringify(data)];
       if (known === undefined) sql.insert.run(kind, id, ...values);
       else sql.update.run(...values, kind, id);
@@ -79,20 +80,7 @@ export function createRecordTable(db: Database.Database, changed: (row: RecordRo
   };
 }
 
-type Known = Pick<RecordUpdate, 'run_id' | 'sequence' | 'at_ms'>;
 type Row = [number, RecordKind, string, string | null, string, 0 | 1, string, number, number, string];
-
-/**
- * The order of arrival does not matter, as long as time goes on within a run.
- * A task of the workflow that died after it had told of itself is done again, perhaps with more
- * to deal with: what it tells then has no higher sequence, but comes later.
- */
-function supersedes(news: Known, known: Known): boolean {
-  if (news.run_id === known.run_id) return news.sequence > known.sequence || news.at_ms > known.at_ms;
-  if (news.at_ms !== known.at_ms) return news.at_ms > known.at_ms;
-  if (news.sequence !== known.sequence) return news.sequence > known.sequence;
-  return news.run_id > known.run_id;
-}
 
 const rowOf = ([position, kind, id, agent_id, state, done, run_id, sequence, at_ms, data]: Row): RecordRow => ({
   position,

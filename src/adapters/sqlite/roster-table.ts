@@ -9,6 +9,7 @@ import type {
   RosterRow,
   Transition,
 } from '../../ports/roster.ts';
+import { isNewer, type News } from './newer.ts';
 
 /** How long transitions and tombstones are kept, in milliseconds. */
 const KEPT_MS = 30 * 24 * 3600_000;
@@ -208,21 +209,10 @@ const entryOf = ([id, run_id, sequence, at_ms, state, generation, reason]: Entry
   reason,
 });
 
-/**
- * Is what was decided newer than what is known? The order of arrival does not matter, as long as time goes on within a run.
- * A task of the workflow that died after it had told of itself is done again, perhaps with more
- * to deal with: what it tells then has no higher sequence, but comes later.
- */
-function supersedes(
-  decision: Pick<Decision, 'run_id' | 'sequence' | 'at_ms' | 'generation'>,
-  known: { run_id: string; sequence: number; at_ms: number; generation: number },
-): boolean {
-  if (decision.run_id === known.run_id) return decision.sequence > known.sequence || decision.at_ms > known.at_ms;
-  // Generations only grow, also when the clock was set back between two runs.
-  if (decision.at_ms < known.at_ms) return decision.generation > known.generation;
-  if (decision.at_ms > known.at_ms) return true;
-  if (decision.sequence !== known.sequence) return decision.sequence > known.sequence;
-  return decision.run_id > known.run_id;
+/** Generations only grow, also when the clock was set back between two runs. */
+function supersedes(decision: News & { generation: number }, known: News & { generation: number }): boolean {
+  const isSetBack = decision.run_id !== known.run_id && decision.at_ms < known.at_ms;
+  return isSetBack ? decision.generation > known.generation : isNewer(decision, known);
 }
 
 /** The latest of what was seen, in whatever order the news comes; the last exit may be of an earlier generation. */

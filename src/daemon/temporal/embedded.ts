@@ -7,7 +7,7 @@ import { type Backoff, backoffDelayMs } from '../../domain/backoff.ts';
 import type { ExitRecord } from '../../domain/custody.ts';
 import { choosePorts } from '../free-port.ts';
 import type { TemporalBinary } from './binary.ts';
-import { type CustodyCalls, exitText, logTail, portWasTaken, TemporalCustody, unseenExit } from './custody.ts';
+import { type CustodyCalls, exitText, logTail, saysPortWasTaken, TemporalCustody, unseenExit } from './custody.ts';
 import { temporalDatabase } from './database.ts';
 import { untilTemporalAnswers } from './ready.ts';
 import { readTemporalRecord, type TemporalRecord, writeTemporalRecord } from './record.ts';
@@ -170,14 +170,15 @@ export class EmbeddedTemporal {
       cwd: path.dirname(database),
     });
     try {
-      await this.#untilReady(record, () => portWasTaken(spawned.log_path));
+      await this.#untilReady(record, async () => saysPortWasTaken(await logTail(spawned.log_path)));
     } catch (error) {
       const ended = this.#hasEnded(record.generation);
       if (!ended) await this.#custody.stop(record.generation);
       if (this.#abort.signal.aborted) throw error;
       const how = ended ? `ended before it answered (${exitText(this.#lastExit)})` : (error as Error).message;
-      const message = `The embedded Temporal server: ${how}. The end of its log ${spawned.log_path}:\n${await logTail(spawned.log_path)}`;
-      const code = (await portWasTaken(spawned.log_path)) ? 'PORT_IN_USE' : 'TEMPORAL_UNAVAILABLE';
+      const tail = await logTail(spawned.log_path);
+      const message = `The embedded Temporal server: ${how}. The end of its log ${spawned.log_path}:\n${tail}`;
+      const code = saysPortWasTaken(tail) ? 'PORT_IN_USE' : 'TEMPORAL_UNAVAILABLE';
       throw new CodedError(code, message, { log: spawned.log_path }, error);
     }
     return this.#describe(record, spawned.pid, spawned.adopted);

@@ -1,6 +1,6 @@
 import { Connection } from '@temporalio/client';
-import { setTimeout as delay } from 'node:timers/promises';
 import { hostOfWorker, ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
+import { Periodic } from '../../host/periodic.ts';
 import type { OpenTemporal } from './temporal.ts';
 
 const PERIOD_MS = 60_000;
@@ -24,9 +24,8 @@ export interface OtherDaemonsOptions {
  */
 export class OtherDaemons {
   private readonly options: OtherDaemonsOptions;
-  private readonly ending = new AbortController();
+  private readonly periodic = new Periodic(PERIOD_MS, () => this.look());
   private readonly told = new Set<string>();
-  private running: Promise<void> = Promise.resolve();
   hosts: string[] = [];
 
   constructor(options: OtherDaemonsOptions) {
@@ -47,20 +46,11 @@ export class OtherDaemons {
   }
 
   start(): void {
-    this.running = this.loop();
+    this.periodic.start('later');
   }
 
-  async stop(): Promise<void> {
-    this.ending.abort();
-    await this.running;
-  }
-
-  private async loop(): Promise<void> {
-    const { signal } = this.ending;
-    while (!signal.aborted) {
-      await delay(PERIOD_MS, undefined, { signal, ref: false }).catch(() => undefined);
-      if (!signal.aborted) await this.look();
-    }
+  stop(): Promise<void> {
+    return this.periodic.stop();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Connection } from '@temporalio/client';
-import { setTimeout as delay } from 'node:timers/promises';
+import { Periodic } from '../../host/periodic.ts';
 import type { TemporalLink } from '../../service/temporal-link.ts';
 
 const PERIOD_MS = 2_000;
@@ -15,9 +15,8 @@ export interface TemporalWatchOptions {
 /** Asks Temporal regularly whether it is there. */
 export class TemporalWatch implements TemporalLink {
   private readonly options: TemporalWatchOptions;
-  private readonly ending = new AbortController();
+  private readonly periodic = new Periodic(PERIOD_MS, () => this.look());
   private isReachable = true;
-  private running: Promise<void> = Promise.resolve();
 
   constructor(options: TemporalWatchOptions) {
     this.options = options;
@@ -28,20 +27,11 @@ export class TemporalWatch implements TemporalLink {
   }
 
   start(): void {
-    this.running = this.loop();
+    this.periodic.start('later');
   }
 
-  async stop(): Promise<void> {
-    this.ending.abort();
-    await this.running;
-  }
-
-  private async loop(): Promise<void> {
-    const { signal } = this.ending;
-    while (!signal.aborted) {
-      await delay(PERIOD_MS, undefined, { signal, ref: false }).catch(() => undefined);
-      if (!signal.aborted) await this.look();
-    }
+  stop(): Promise<void> {
+    return this.periodic.stop();
   }
 
   private async look(): Promise<void> {
@@ -54,7 +44,7 @@ export class TemporalWatch implements TemporalLink {
       this.options.onChange(true);
       await this.options.onReturn(); // and what was ordered in between
     } catch (error) {
-      if (!this.isReachable || this.ending.signal.aborted) return;
+      if (!this.isReachable || this.periodic.signal.aborted) return;
       this.isReachable = false;
       this.options.onChange(false, error);
     }
