@@ -3,7 +3,7 @@ import type { AgentView, PublicState } from '../contract/agent-view.ts';
 import { ERRORS, type CodedError, type ErrorBody } from '../contract/errors.ts';
 import { describePercent } from '../domain/limits.ts';
 import { describeBytes } from '../domain/size.ts';
-import { describeMs } from '../domain/restart-policy.ts';
+import { describeMs } from '../domain/duration.ts';
 import { colors, errorColors } from './colors.ts';
 import type { Settled } from './daemon-client.ts';
 

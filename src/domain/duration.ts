@@ -28,6 +28,18 @@ export function durationText(ms: number): string {
   return `${ms / size}${unit}`;
 }
 
+/** `90000` → `1 min 30 s`, for sentences. */
+export function describeMs(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = Math.round(ms / 100) / 10;
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(ms / 60_000);
+  const rest = Math.round((ms % 60_000) / 1000);
+  const hours = Math.floor(minutes / 60);
+  if (hours > 0) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
+}
+
 const ACCEPTED = 'write a number with ms, s, m, h or d in quotes, such as "500ms", "5s" or "1.5h"';
 
 function seen(value: unknown): string {

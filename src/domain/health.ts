@@ -7,7 +7,7 @@
  *
  * Pure: what was seen and the time go in, what holds now comes out.
  */
-import { describeMs } from './restart-policy.ts';
+import { describeMs } from './duration.ts';
 
 export type Probe = 'startup' | 'readiness' | 'liveness';
 

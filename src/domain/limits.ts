@@ -4,7 +4,7 @@
  * A limit is overrun when every sample for `forMs` was over it: one sample at or below begins the count anew. So a short
  * burst, such as a start, is borne.
  */
-import { describeMs } from './restart-policy.ts';
+import { describeMs } from './duration.ts';
 import { describeBytes } from './size.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** The sentences that people read in CLI, API and Web UI: every verdict carries one, shown unchanged everywhere. */
 import { isUnknownExit, type ExitRecord } from './custody.ts';
-import { describeMs } from './restart-policy.ts';
+import { describeMs } from './duration.ts';
 
 /** `generation 3 exited with code 7 after 2.1 s` */
 export function describeExit(exit: ExitRecord): string {

@@ -6,6 +6,7 @@
  */
 import { backoffDelayMs, type Backoff } from './backoff.ts';
 import { isUnknownExit, type ExitRecord } from './custody.ts';
+import { describeMs } from './duration.ts';
 
 export interface RestartPolicy {
   /**
@@ -133,16 +134,4 @@ function exhausted(policy: RestartPolicy, history: FailureHistory): string | und
 /** True at the failure that makes an incident of an episode. */
 export function opensIncident(policy: RestartPolicy, history: FailureHistory): boolean {
   return history.consecutive >= policy.incidentAt;
-}
-
-/** `90000` → `1 min 30 s`, for sentences. */
-export function describeMs(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = Math.round(ms / 100) / 10;
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(ms / 60_000);
-  const rest = Math.round((ms % 60_000) / 1000);
-  const hours = Math.floor(minutes / 60);
-  if (hours > 0) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
-  return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
 }

@@ -4,7 +4,7 @@ import { get as httpGet, type ClientRequest } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import type { ProbeCheck, ProbeResult } from '../domain/health.ts';
-import { describeMs } from '../domain/restart-policy.ts';
+import { describeMs } from '../domain/duration.ts';
 
 /** Where and with what a check's own program runs. */
 export interface ExecContext {

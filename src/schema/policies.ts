@@ -2,8 +2,8 @@ import type { AgentInput, BackoffInput } from '../contract/agent-input.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { Backoff } from '../domain/backoff.ts';
 import type { Dependencies } from '../domain/dependencies.ts';
-import { parseDurationMs } from '../domain/duration.ts';
-import { describeMs, type RestartPolicy } from '../domain/restart-policy.ts';
+import { describeMs, parseDurationMs } from '../domain/duration.ts';
+import type { RestartPolicy } from '../domain/restart-policy.ts';
 import type { StopPolicy } from '../domain/stop-policy.ts';
 
 /** Of an agent, or else of its template. */

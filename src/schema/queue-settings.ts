@@ -1,9 +1,8 @@
 /** The settings of a queue, as they are written in the configuration and in `PUT /queues/{queue}`. */
 import { z } from 'zod';
 import { CodedError } from '../contract/errors.ts';
-import { durationText, parseDurationMs } from '../domain/duration.ts';
+import { describeMs, durationText, parseDurationMs } from '../domain/duration.ts';
 import type { QueueSettings } from '../domain/messages/queue-settings.ts';
-import { describeMs } from '../domain/restart-policy.ts';
 import { durationAbove0, isDurationWithin } from './duration-field.ts';
 import { agentId, backoff, duration, labels } from './fields.ts';
 import { strict } from './problem.ts';

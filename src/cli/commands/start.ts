@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { DaemonView } from '../../contract/daemon-view.ts';
 import { CodedError } from '../../contract/errors.ts';
-import { describeMs } from '../../domain/restart-policy.ts';
+import { describeMs } from '../../domain/duration.ts';
 import { contextOf } from '../context.ts';
 import type { DaemonClient } from '../daemon-client.ts';
 import { withExamples } from '../examples.ts';

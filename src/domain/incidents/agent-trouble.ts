@@ -1,7 +1,8 @@
 /** What an agent's life says of its trouble: the value that was seen, its limit, what was tried, what is needed. */
 import type { ExitRecord } from '../custody.ts';
 import { overrunIn } from '../limits.ts';
-import { describeMs, type FailureHistory, type RestartPolicy } from '../restart-policy.ts';
+import { describeMs } from '../duration.ts';
+import type { FailureHistory, RestartPolicy } from '../restart-policy.ts';
 import type { Report } from './incident-state.ts';
 
 export type Trouble = Pick<Report, 'kind' | 'severity' | 'value' | 'threshold' | 'tried' | 'needed' | 'stableMs'>;

@@ -11,7 +11,7 @@ import type {
   RunStep,
   RunTerms,
 } from './run-state.ts';
-import { describeMs } from '../restart-policy.ts';
+import { describeMs } from '../duration.ts';
 import { outcomeInTime, outcomeOfAnswer, outcomeOfRest, outcomeOfUndelivered } from './run-outcome.ts';
 
 /** How often a start that fails is tried, in all. */

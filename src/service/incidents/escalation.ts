@@ -5,7 +5,7 @@ import { planOf, type ChiefState } from '../../domain/incidents/escalation-plan.
 import type { EscalationPlan } from '../../domain/incidents/incident-state.ts';
 import { describeQuiet, quietUntil } from '../../domain/incidents/quiet-hours.ts';
 import { isUp } from '../../domain/public-state.ts';
-import { describeMs } from '../../domain/restart-policy.ts';
+import { describeMs } from '../../domain/duration.ts';
 import type { Roster, RosterRow } from '../../ports/roster.ts';
 import { viewOf } from '../view.ts';
 
