@@ -1,5 +1,5 @@
 import { CompleteAsyncError } from '@temporalio/activity';
-import type { RunRequest } from '../contract/activities.ts';
+import type { RunProcessRequest } from '../contract/activities.ts';
 import type { Verdict } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { CustodianErrorBody } from '../custodian/protocol.ts';
@@ -14,7 +14,7 @@ import type { ActivityDeps } from './index.ts';
  * May be called any number of times for one generation, by any attempt and any run: the custodian's fence makes sure
  * that only one process comes of it.
  */
-export async function runProcess(deps: ActivityDeps, request: RunRequest): Promise<Verdict> {
+export async function runProcess(deps: ActivityDeps, request: RunProcessRequest): Promise<Verdict> {
   const agentId = request.input.agent_id;
   const { generation } = request;
 

@@ -10,7 +10,7 @@ export interface AdmissionActivities {
   resolveTemplate(request: { input: AgentInput }): Promise<Admission>;
 }
 
-export interface RunRequest {
+export interface RunProcessRequest {
   input: AgentInput;
   generation: number;
   /** Version of the template that the workflow knows; another one on disk gives `template_changed`. */
@@ -23,7 +23,7 @@ export interface RunRequest {
 
 /** Polled on `host/<host>`: slow, one call a process life. */
 export interface HostActivities {
-  runProcess(request: RunRequest): Promise<Verdict>;
+  runProcess(request: RunProcessRequest): Promise<Verdict>;
   /** Completed when all that the agent depends on is as it must be. */
   awaitDependencies(request: { agent_id: string; wait: number; dependencies: Dependencies }): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { describeDecision } from '../domain/incidents/decisions.ts';
-import type { Decision, IncidentState } from '../domain/incidents/incident-state.ts';
+import type { IncidentState, ProposalDecision } from '../domain/incidents/incident-state.ts';
 import { incidentWorkflowIdOf, type DecisionView, type IncidentView } from './incident-view.ts';
 
 /** What the records keep of an incident: what the API shows, and all that is needed to go on with it. */
@@ -46,7 +46,7 @@ export function incidentViewOf(state: IncidentState): IncidentView {
   };
 }
 
-export function decisionViewOf({ verdict, by, via, atMs, note }: Decision): DecisionView {
+export function decisionViewOf({ verdict, by, via, atMs, note }: ProposalDecision): DecisionView {
   return { verdict, by, via, at: iso(atMs), note };
 }
 

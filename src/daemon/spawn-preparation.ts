@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { RunRequest } from '../contract/activities.ts';
+import type { RunProcessRequest } from '../contract/activities.ts';
 import type { Definition } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { SpawnParams } from '../custodian/protocol.ts';
@@ -48,7 +48,7 @@ export function hostPreparation(
 /** Makes the spawn call of an incarnation. Secrets are read here, on the host, and go nowhere but into its environment. */
 async function prepareSpawn(
   options: PreparationOptions,
-  request: RunRequest,
+  request: RunProcessRequest,
   definition: Definition,
 ): Promise<SpawnParams> {
   const { launch, agent_id: agentId, rules } = definition;

@@ -7,13 +7,13 @@
  * - a stop is not followed by a start, unless somebody asks for one;
  * - while it is to be paused, no new incarnation is asked for.
  */
-import type { AgentCommand, AgentEvent, AgentSnapshot, AgentState, Clock, Step } from './agent-state.ts';
+import type { AgentEffect, AgentEvent, AgentSnapshot, AgentState, Clock, Step } from './agent-state.ts';
 import { admitted, refused, spawnFailed } from './life/admission.ts';
 import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';
 import { pauseCommand, resumeCommand } from './life/pause.ts';
-import { held, reconcile, stopSettled, told } from './life/reconcile.ts';
-import { failStopCommand, failStopped, hasProcess, ordered, readmit, run, stay } from './life/steps.ts';
+import { custodyHinted, held, reconcile, stopSettled } from './life/reconcile.ts';
+import { failStopEffect, failStopped, mayLive, ordered, readmit, run, stay } from './life/steps.ts';
 import { noticed, verdict } from './life/verdicts.ts';
 import { describeRestart } from './reasons.ts';
 import { NO_FAILURES } from './restart-policy.ts';
@@ -38,36 +38,36 @@ export function birth(options: { keepOnFailure: boolean; restore?: AgentSnapshot
     keepOnFailure: options.keepOnFailure || restore !== undefined,
     ...(restore?.overLimit ? { overLimit: restore.overLimit } : {}),
   };
-  const commands = openCommands(state);
+  const effects = openEffects(state);
   // An agent that had come to rest stays at rest; the admission only brings its rules back.
-  if (!restore || restore.phase === 'other' || restore.desired === 'deleted') return { state, commands };
-  return { state: { ...state, phase: { kind: restore.phase } }, commands };
+  if (!restore || restore.phase === 'other' || restore.desired === 'deleted') return { state, effects };
+  return { state: { ...state, phase: { kind: restore.phase } }, effects };
 }
 
 /** What must be asked for again after a continue-as-new: everything that was open. */
-export function resume(state: AgentState, nowMs: number): AgentCommand[] {
-  const commands = openCommands(state);
+export function resume(state: AgentState, nowMs: number): AgentEffect[] {
+  const effects = openEffects(state);
   switch (state.phase.kind) {
     case 'live':
-      return [...commands, { kind: 'run', generation: state.generation }];
+      return [...effects, { kind: 'run', generation: state.generation }];
     case 'stopping':
-      return [...commands, { kind: 'stop', generation: state.generation, ...(state.phase.order ?? ordered(state)) }];
+      return [...effects, { kind: 'stop', generation: state.generation, ...(state.phase.order ?? ordered(state)) }];
     case 'paused':
-      return hasProcess(state) ? [...commands, { kind: 'run', generation: state.generation }] : commands;
+      return mayLive(state) ? [...effects, { kind: 'run', generation: state.generation }] : effects;
     case 'backoff':
-      return [...commands, { kind: 'sleep', delayMs: Math.max(0, state.phase.untilMs - nowMs) }];
+      return [...effects, { kind: 'sleep', delayMs: Math.max(0, state.phase.untilMs - nowMs) }];
     case 'waiting':
-      return [...commands, { kind: 'await', wait: state.phase.wait, dependencies: state.rules?.dependencies ?? {} }];
+      return [...effects, { kind: 'await', wait: state.phase.wait, dependencies: state.rules?.dependencies ?? {} }];
     default:
-      return commands;
+      return effects;
   }
 }
 
 /** What is open whatever the phase. */
-function openCommands({ admission, failStop }: AgentState): AgentCommand[] {
+function openEffects({ admission, failStop }: AgentState): AgentEffect[] {
   return [
     ...(admission.pending ? [{ kind: 'admit', admission: admission.number } as const] : []),
-    ...(failStop ? [failStopCommand(failStop)] : []),
+    ...(failStop ? [failStopEffect(failStop)] : []),
   ];
 }
 
@@ -92,9 +92,9 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
       return ended(state, event.exit, clock);
     case 'superseded':
       return event.generation === state.generation ? reconcile(state, event.custody, clock) : stay(state);
-    case 'told':
-      return told(state, event);
-    case 'reconcile':
+    case 'custody-hinted':
+      return custodyHinted(state, event);
+    case 'custody-answered':
       return reconcile(state, event.custody, clock, event.handledBefore);
     case 'stop-settled':
       return stopSettled(state, event.generation, event.custody, clock);
@@ -144,4 +144,4 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
 
 /** True while a `runProcess` of the latest incarnation is open, or should be. */
 const isWatched = (state: AgentState): boolean =>
-  state.phase.kind === 'live' || (state.phase.kind === 'paused' && hasProcess(state));
+  state.phase.kind === 'live' || (state.phase.kind === 'paused' && mayLive(state));

@@ -39,6 +39,9 @@ export type Phase =
   | { kind: 'disabled' }
   | { kind: 'closed'; outcome: Outcome };
 
+/** True if nothing of the agent runs, or will by itself: somebody has to start it. */
+export const isAtRest = ({ kind }: Phase): boolean => kind === 'stopped' || kind === 'completed' || kind === 'disabled';
+
 export type Outcome = { kind: 'deleted' } | { kind: 'failed'; code: string; message: string };
 
 /** How a stop is asked for, and why. */
@@ -134,9 +137,9 @@ export type AgentEvent =
    * Somebody compared processes, roster and workflows, and tells what the custodian holds; `isLater` if the roster shows
    * a later decision than any of this life. Whoever reaches Temporal can say it: it is only a reason to ask.
    */
-  | { kind: 'told'; custody: Custody; isLater: boolean }
+  | { kind: 'custody-hinted'; custody: Custody; isLater: boolean }
   /** What the custodian holds, from itself. `handledBefore`: what had been dealt with when it was asked. */
-  | { kind: 'reconcile'; custody: Custody; handledBefore?: number }
+  | { kind: 'custody-answered'; custody: Custody; handledBefore?: number }
   /** The fail-stop that was decided then has been carried out. */
   | { kind: 'fail-stopped'; decidedAtMs: number }
   | { kind: 'start' }
@@ -148,7 +151,7 @@ export type AgentEvent =
   /** The definition was changed; the interpreter already holds the new one. */
   | { kind: 'configure' };
 
-export type AgentCommand =
+export type AgentEffect =
   | { kind: 'admit'; admission: number }
   /** Adopt or spawn this incarnation and watch it until it ends. */
   | { kind: 'run'; generation: number }
@@ -180,5 +183,5 @@ export interface Clock {
 
 export interface Step {
   state: AgentState;
-  commands: AgentCommand[];
+  effects: AgentEffect[];
 }

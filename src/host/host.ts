@@ -2,7 +2,7 @@
  * The host part of the daemon: turns what Temporal asks for into calls to the custodian, and what the custodian sees
  * into verdicts for Temporal and facts for the roster.
  */
-import type { LookUp, ProcessRequest, RunRequest, StopRequest } from '../contract/activities.ts';
+import type { LookUp, ProcessRequest, RunProcessRequest, StopRequest } from '../contract/activities.ts';
 import type { Definition, Verdict } from '../contract/definition.ts';
 import { stopActivityId } from '../contract/names.ts';
 import type { CustodyEntry, Events, SpawnParams } from '../custodian/protocol.ts';
@@ -26,7 +26,7 @@ export interface HostOptions {
   roster: Roster;
   logs: LogSource;
   /** Makes the spawn call of an incarnation: environment, references, log limits. */
-  prepare: (request: RunRequest, definition: Definition) => Promise<SpawnParams>;
+  prepare: (request: RunProcessRequest, definition: Definition) => Promise<SpawnParams>;
   /** Where and with what an agent's own check programs run. */
   execContext: (agentId: string, generation: number) => Promise<ExecContext>;
   /** An incarnation has ended; what it held is free. */
@@ -98,7 +98,7 @@ export class Host {
     return true;
   }
 
-  async spawn(request: RunRequest, definition: Definition): Promise<void> {
+  async spawn(request: RunProcessRequest, definition: Definition): Promise<void> {
     const params = await this.options.prepare(request, definition);
     const { agent, generation } = params;
     await this.listening(async (hasEnded) => {

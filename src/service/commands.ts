@@ -3,6 +3,7 @@ import type { AgentView } from '../contract/agent-view.ts';
 import type { Definition } from '../contract/definition.ts';
 import { codeOf } from '../contract/errors.ts';
 import type { CommandArgs } from '../contract/messages.ts';
+import { isAtRest } from '../domain/agent-state.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../domain/stop-policy.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
@@ -106,9 +107,7 @@ async function accepted(
 }
 
 function isStart(verb: WaitedVerb, { decision }: RosterRow): boolean {
-  const { kind } = decision.phase;
-  const isAtRest = kind === 'stopped' || kind === 'completed' || kind === 'disabled';
-  return (verb === 'start' || verb === 'restart') && isAtRest;
+  return (verb === 'start' || verb === 'restart') && isAtRest(decision.phase);
 }
 
 async function settled(

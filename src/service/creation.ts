@@ -3,11 +3,12 @@ import type { AgentView } from '../contract/agent-view.ts';
 import type { Definition } from '../contract/definition.ts';
 import { CodedError, isErrorCode } from '../contract/errors.ts';
 import { workflowIdOf } from '../contract/names.ts';
+import { isAtRest } from '../domain/agent-state.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import { watchAgent, type Seen } from './agent-watch.ts';
 import { agentExists, type AgentWorkflows } from './agent-workflows.ts';
 import { checkMayCreate, type Call } from './caller.ts';
-import { hasProcess } from './settlement.ts';
+import { isRunning } from './settlement.ts';
 import { viewOf } from './view.ts';
 
 export interface CreateOptions {
@@ -118,9 +119,8 @@ function ownOrigin(
 }
 
 function isDecided(row: RosterRow, wait: CreateOptions['wait']): boolean {
-  const { kind } = row.decision.phase;
-  if (hasProcess(row, wait === 'ready')) return true;
-  return kind === 'completed' || kind === 'disabled' || kind === 'stopped' || kind === 'paused';
+  const { phase } = row.decision;
+  return isRunning(row, wait === 'ready') || isAtRest(phase) || phase.kind === 'paused';
 }
 
 type Failed = { code: string; message: string };

@@ -1,3 +1,4 @@
+import { isAtRest } from '../domain/agent-state.ts';
 import { publicState } from '../domain/public-state.ts';
 import type { RosterRow } from '../ports/roster.ts';
 import type { Seen } from './agent-watch.ts';
@@ -43,24 +44,24 @@ function isReached({ verb, generation, ready = false }: Asked, row: RosterRow): 
   const { phase } = row.decision;
   switch (verb) {
     case 'stop':
-      return phase.kind === 'stopped' || phase.kind === 'completed' || phase.kind === 'disabled';
+      return isAtRest(phase);
     case 'start':
     case 'resume':
-      return hasProcess(row, ready) || phase.kind === 'completed' || phase.kind === 'disabled';
+      return isRunning(row, ready) || phase.kind === 'completed' || phase.kind === 'disabled';
     case 'pause':
       return (
         phase.kind === 'paused' && (row.process === null || row.process.pid === null || row.process.paused === true)
       );
     case 'restart':
       if (phase.kind === 'disabled') return true;
-      return row.decision.generation > generation && (hasProcess(row, ready) || phase.kind === 'completed');
+      return row.decision.generation > generation && (isRunning(row, ready) || phase.kind === 'completed');
     case 'delete':
       return false; // then there is no row
   }
 }
 
 /** True once the process that was asked for lives; if it must be `ready`, once it is. */
-export function hasProcess({ decision, process }: RosterRow, ready = false): boolean {
+export function isRunning({ decision, process }: RosterRow, ready = false): boolean {
   const state = publicState(decision.phase, decision.generation, process);
   return state === 'running' || (state === 'unready' && !ready);
 }

@@ -1,9 +1,13 @@
 import { expect, it } from 'vitest';
 import type { ActivityDeps } from '../../src/activities/index.ts';
 import { runProcess } from '../../src/activities/run-process.ts';
-import type { RunRequest } from '../../src/contract/activities.ts';
+import type { RunProcessRequest } from '../../src/contract/activities.ts';
 
-const REQUEST = { input: { agent_id: 'a', template_id: 'T' }, generation: 2, template_version: '1' } as RunRequest;
+const REQUEST = {
+  input: { agent_id: 'a', template_id: 'T' },
+  generation: 2,
+  template_version: '1',
+} as RunProcessRequest;
 
 it('runProcess starts nothing in the call that hands over a stop, which its workflow may not have heard yet', async () => {
   const spawned: unknown[] = [];
@@ -12,7 +16,7 @@ it('runProcess starts nothing in the call that hands over a stop, which its work
     define: () => Promise.resolve({ template_version: '1' }),
     host: {
       custodyToTell: () => Promise.resolve({ custody: { fence: 1 }, isOrdered }),
-      spawn: (request: RunRequest) => Promise.resolve(spawned.push(request)),
+      spawn: (request: RunProcessRequest) => Promise.resolve(spawned.push(request)),
     },
   } as unknown as ActivityDeps;
   // Not final: another attempt follows, unless the workflow has withdrawn the call.

@@ -1,5 +1,5 @@
 import { birth, resume, snapshot, step } from '../../src/domain/agent-reducer.ts';
-import type { AgentCommand, AgentEvent, AgentState, Rules } from '../../src/domain/agent-state.ts';
+import type { AgentEffect, AgentEvent, AgentState, Rules } from '../../src/domain/agent-state.ts';
 import type { Custody, ExitCause, ExitRecord } from '../../src/domain/custody.ts';
 import type { Trouble } from '../../src/domain/incidents/agent-trouble.ts';
 import { BUILT_IN_FAULT_DOMAINS } from '../../src/domain/fault-domains.ts';
@@ -36,7 +36,7 @@ export class World {
   /** Every generation that was ever spawned, and the times. */
   spawned: { generation: number; atMs: number }[] = [];
   exits: ExitRecord[] = [];
-  incidents: AgentCommand[] = [];
+  incidents: AgentEffect[] = [];
   /** Fail-stops that were decided, that are asked for now, and that were carried out; by their names. */
   failStops = { decided: new Set<number>(), asked: new Set<number>(), done: new Set<number>() };
   /** Questions to the custodian that are under way, each with what had been dealt with then. */
@@ -54,7 +54,7 @@ export class World {
     if (depends) this.dependencies = { store: 'ready' };
     const born = birth({ keepOnFailure });
     this.state = born.state;
-    this.perform(born.commands);
+    this.perform(born.effects);
   }
 
   get rules(): Rules {
@@ -77,45 +77,45 @@ export class World {
     for (let event = this.queue.shift(); event; event = this.queue.shift()) {
       const next = step(this.state, event, { nowMs: this.nowMs, random01: 0.5 });
       this.state = JSON.parse(JSON.stringify(next.state)) as AgentState;
-      this.perform(next.commands);
+      this.perform(next.effects);
     }
   }
 
-  perform(commands: AgentCommand[]): void {
-    for (const command of commands) {
-      if (command.kind === 'admit') this.admissions.add(command.admission);
-      if (command.kind === 'run') {
-        const { generation } = command;
+  perform(effects: AgentEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'admit') this.admissions.add(effect.admission);
+      if (effect.kind === 'run') {
+        const { generation } = effect;
         if (this.live && this.live.generation !== generation)
           this.violations.push(`run ${generation} while ${this.live.generation} lives`);
         if (generation <= this.state.handled)
           this.violations.push(`run ${generation} although its end has been dealt with`);
-        this.runs.add(command.generation);
+        this.runs.add(effect.generation);
       }
       // What is below the fence is only asked after: its end may not have been told yet.
-      if (command.kind === 'run' && this.state.desired === 'paused' && command.generation > this.fence)
-        this.violations.push(`run ${command.generation} although it is to be paused`);
-      if (command.kind === 'stop') {
-        this.stops.add(command.generation);
-        if (!this.causes.has(command.generation)) this.causes.set(command.generation, command.cause);
+      if (effect.kind === 'run' && this.state.desired === 'paused' && effect.generation > this.fence)
+        this.violations.push(`run ${effect.generation} although it is to be paused`);
+      if (effect.kind === 'stop') {
+        this.stops.add(effect.generation);
+        if (!this.causes.has(effect.generation)) this.causes.set(effect.generation, effect.cause);
       }
-      if (command.kind === 'pause' || command.kind === 'resume')
-        this.hold = { generation: command.generation, paused: command.kind === 'pause' };
-      if (command.kind === 'look-up') this.lookUps.push(this.state.handled);
-      if (command.kind === 'notice') {
-        this.notices.push(command.summary);
-        this.troubles.push(command.trouble);
+      if (effect.kind === 'pause' || effect.kind === 'resume')
+        this.hold = { generation: effect.generation, paused: effect.kind === 'pause' };
+      if (effect.kind === 'look-up') this.lookUps.push(this.state.handled);
+      if (effect.kind === 'notice') {
+        this.notices.push(effect.summary);
+        this.troubles.push(effect.trouble);
       }
-      if (command.kind === 'notice-over') this.noticesOver.push(command.summary);
-      if (command.kind === 'sleep') this.wakeAtMs = this.nowMs + command.delayMs;
-      if (command.kind === 'cancel-sleep') this.wakeAtMs = undefined;
-      if (command.kind === 'await') this.wait = command.wait;
-      if (command.kind === 'cancel-await') this.wait = undefined;
-      if (command.kind === 'fail-stop') {
-        this.failStops.decided.add(command.decidedAtMs);
-        this.failStops.asked.add(command.decidedAtMs);
+      if (effect.kind === 'notice-over') this.noticesOver.push(effect.summary);
+      if (effect.kind === 'sleep') this.wakeAtMs = this.nowMs + effect.delayMs;
+      if (effect.kind === 'cancel-sleep') this.wakeAtMs = undefined;
+      if (effect.kind === 'await') this.wait = effect.wait;
+      if (effect.kind === 'cancel-await') this.wait = undefined;
+      if (effect.kind === 'fail-stop') {
+        this.failStops.decided.add(effect.decidedAtMs);
+        this.failStops.asked.add(effect.decidedAtMs);
       }
-      if (command.kind.endsWith('-incident')) this.incidents.push(command);
+      if (effect.kind.endsWith('-incident')) this.incidents.push(effect);
     }
   }
 
@@ -201,7 +201,8 @@ export class World {
     const before = JSON.stringify(this.state);
     for (const exit of this.exits) if (exit.generation <= this.state.handled) this.send({ kind: 'ended', exit });
     for (const custody of this.seen) {
-      if (custody.live && custody.live.generation <= this.state.handled) this.send({ kind: 'reconcile', custody });
+      if (custody.live && custody.live.generation <= this.state.handled)
+        this.send({ kind: 'custody-answered', custody });
     }
     if (JSON.stringify(this.state) !== before) this.violations.push(`old news changed ${before}`);
   }
@@ -224,12 +225,12 @@ export class World {
 
   /** Somebody compares, and tells what he has seen; or what he has not. */
   tell(custody = this.custody()): void {
-    this.send({ kind: 'told', custody, isLater: false });
+    this.send({ kind: 'custody-hinted', custody, isLater: false });
   }
 
   answerLookUps(): void {
     for (const handledBefore of this.lookUps.splice(0))
-      this.send({ kind: 'reconcile', custody: this.custody(), handledBefore });
+      this.send({ kind: 'custody-answered', custody: this.custody(), handledBefore });
   }
 
   advance(ms: number): void {
@@ -265,7 +266,7 @@ export class World {
     this.wait = undefined;
     const born = birth({ keepOnFailure: true, restore: saved });
     this.state = born.state;
-    this.perform(born.commands);
+    this.perform(born.effects);
   }
 
   /** Lets everything that is under way come to its end. Processes run on. */

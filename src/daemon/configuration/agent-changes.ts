@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInput } from '../../contract/agent-input.ts';
 import { codeOf } from '../../contract/errors.ts';
+import { isAtRest } from '../../domain/agent-state.ts';
 import type { Roster, RosterRow } from '../../ports/roster.ts';
 import type { AgentWorkflows } from '../../service/agent-workflows.ts';
 
-const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled']);
 const BUSY_TRIES = 20;
 const BUSY_MS = 250;
 
@@ -43,7 +43,7 @@ export class AgentChanges {
       const { decision, agent_id } = now;
       // A run that is under way keeps its task.
       const { run } = decision.input;
-      const spec = run === undefined || AT_REST.has(decision.phase.kind) ? input : { ...input, run };
+      const spec = run === undefined || isAtRest(decision.phase) ? input : { ...input, run };
       try {
         await this.workflows.command(agent_id, 'configure', { spec: this.sign(spec) });
         // What could not be started as it was is given another try as it is.

@@ -1,8 +1,8 @@
 /** A proposal is decided once, by a person, a rule or, if it says so itself, its expiry; and is then carried out. */
 import { isPending, resolve } from './endings.ts';
-import type { Decision, IncidentEvent, IncidentState, IncidentStep } from './incident-state.ts';
+import type { IncidentEvent, IncidentState, IncidentStep, ProposalDecision } from './incident-state.ts';
 import { describeAction } from './incident-words.ts';
-import { escalate, noted, QUIET, refuse, stay, tellPeople, andThen, withCommands, withNote } from './steps.ts';
+import { escalate, noted, QUIET, refuse, stay, tellPeople, andThen, withEffects, withNote } from './steps.ts';
 
 export function decide(
   state: IncidentState,
@@ -25,14 +25,14 @@ export function decide(
 }
 
 /** `approved by kim at 2026-11-20T09:00:00.000Z` */
-export const describeDecision = ({ verdict, by, atMs, note }: Decision): string =>
+export const describeDecision = ({ verdict, by, atMs, note }: ProposalDecision): string =>
   withNote(`${verdict} by ${by} at ${new Date(atMs).toISOString()}`, note);
 
-export function decided(before: IncidentState, decision: Decision, nowMs: number): IncidentStep {
+export function decided(before: IncidentState, decision: ProposalDecision, nowMs: number): IncidentStep {
   const { proposal, openedBy } = before;
   const says = withNote(`${decision.verdict} by ${decision.by}`, decision.note);
   const state = noted({ ...before, decision }, says, nowMs);
-  const asked: IncidentStep = withCommands(stay(state), { kind: 'tell-asker', asker: openedBy, what: 'decided' });
+  const asked: IncidentStep = withEffects(stay(state), { kind: 'tell-asker', asker: openedBy, what: 'decided' });
   const action = proposal?.action;
   if (decision.verdict === 'rejected' || action === undefined || typeof action === 'string')
     return andThen(asked, (next) => resolve(next, decision.by, decision.verdict, nowMs, 'decided'));
@@ -42,7 +42,7 @@ export function decided(before: IncidentState, decision: Decision, nowMs: number
     // Who was told hears what came of it, not that it begins.
     escalation: { ...state.escalation, ...QUIET },
   };
-  return withCommands({ ...asked, state: pending }, { kind: 'execute', action });
+  return withEffects({ ...asked, state: pending }, { kind: 'execute', action });
 }
 
 /** Its result goes back into the incident: done ends it, a failure needs a person. */
@@ -58,7 +58,7 @@ export function executed(
     ...before,
     execution: { state: ok ? 'done' : 'failed', message, atMs: nowMs },
   };
-  const told = withCommands(stay(state), { kind: 'tell-asker', asker: openedBy, what: 'executed' });
+  const told = withEffects(stay(state), { kind: 'tell-asker', asker: openedBy, what: 'executed' });
   if (ok) {
     return andThen(told, (next) =>
       resolve(next, decision.by, `${decision.verdict}; ${action}: ${message}`, nowMs, 'decided'),
@@ -88,7 +88,7 @@ export function expired(state: IncidentState, nowMs: number): IncidentStep {
     const note = 'nobody had decided in time';
     // One life may see several proposals, one after the other.
     const id = `expiry/${state.life}/${proposal.expiresAtMs}`;
-    const decision: Decision = { verdict, by: 'expiry', via: 'expiry', atMs: nowMs, note, id };
+    const decision: ProposalDecision = { verdict, by: 'expiry', via: 'expiry', atMs: nowMs, note, id };
     return decided(over, decision, nowMs);
   }
   const kept = noted(over, 'its time has run out, and nobody has decided; it stays undecided', nowMs);

@@ -1,6 +1,6 @@
 /** Acknowledged, resolved, opened again. */
 import type { IncidentState, IncidentStep } from './incident-state.ts';
-import { escalate, noted, QUIET, stay, tellChief, tellPeople, andThen, withCommands, withNote } from './steps.ts';
+import { escalate, noted, QUIET, stay, tellChief, tellPeople, andThen, withEffects, withNote } from './steps.ts';
 
 export const isPending = ({ proposal, decision }: IncidentState): boolean => proposal !== null && decision === null;
 
@@ -45,7 +45,7 @@ export function resolve(
   const says = withNote(isWithdrawn ? `withdrawn by ${by}, undecided` : `resolved by ${by}`, note);
   const told = tellOfEnd(noted(ended, says, nowMs), about, by);
   if (!isWithdrawn || by === state.openedBy) return told;
-  return withCommands(told, { kind: 'tell-asker', asker: state.openedBy, what: 'withdrawn' });
+  return withEffects(told, { kind: 'tell-asker', asker: state.openedBy, what: 'withdrawn' });
 }
 
 /** Who has heard of it hears of its end; not the one who has brought it about. */

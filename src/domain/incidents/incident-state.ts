@@ -54,7 +54,7 @@ export interface Proposal extends Omit<Proposed, 'expiresInMs'> {
   over: boolean;
 }
 
-export interface Decision {
+export interface ProposalDecision {
   verdict: 'approved' | 'rejected';
   by: string;
   via: 'api' | 'temporal' | 'rule' | 'expiry';
@@ -97,7 +97,7 @@ export interface IncidentState extends Omit<Report, 'proposal' | 'stableMs'> {
   acknowledged: { by: string; atMs: number } | null;
   resolved: { by: string; atMs: number; reason: string | null } | null;
   proposal: Proposal | null;
-  decision: Decision | null;
+  decision: ProposalDecision | null;
   execution: { state: 'pending' | 'done' | 'failed'; message: string; atMs: number | null } | null;
   deliveries: Delivery[];
   history: { atMs: number; says: string }[];
@@ -119,7 +119,7 @@ export type IncidentEvent =
   | { kind: 'acknowledge'; by: string; note: string | null }
   | { kind: 'resolve'; by: string; note: string | null }
   | { kind: 'reopen'; by: string; note: string | null }
-  | ({ kind: 'decide' } & Omit<Decision, 'atMs'>)
+  | ({ kind: 'decide' } & Omit<ProposalDecision, 'atMs'>)
   | { kind: 'planned'; round: number; plan: EscalationPlan }
   /** `failure` is why it could not be told. */
   | { kind: 'chief-told'; round: number; id: string; chief: string; about: NoticeAbout; failure: string | null }
@@ -149,7 +149,7 @@ export interface EscalationPlan {
   why: string | null;
 }
 
-export type IncidentCommand =
+export type IncidentEffect =
   | { kind: 'plan'; round: number }
   | { kind: 'tell-chief'; round: number; id: string; chief: string; about: NoticeAbout }
   | { kind: 'tell-people'; id: string; about: NoticeAbout }
@@ -164,6 +164,6 @@ export type IncidentAnswer =
 
 export interface IncidentStep {
   state: IncidentState;
-  commands: IncidentCommand[];
+  effects: IncidentEffect[];
   answer: IncidentAnswer;
 }

@@ -1,7 +1,7 @@
 /** An agent that fails and is restarted may recover by itself: then its incident is over. */
 import { resolve } from './endings.ts';
 import type { IncidentEvent, IncidentState, IncidentStep } from './incident-state.ts';
-import { BY_DAEMON, stay, withCommands } from './steps.ts';
+import { BY_DAEMON, stay, withEffects } from './steps.ts';
 
 export function recoveryDue(state: IncidentState, nowMs: number): IncidentStep {
   const { status, recovery, agentId } = state;
@@ -9,7 +9,7 @@ export function recoveryDue(state: IncidentState, nowMs: number): IncidentStep {
   const { stableMs } = recovery;
   // An answer that gets lost is asked for again.
   const waiting = { ...state, recovery: { stableMs, nextMs: nowMs + 2 * stableMs + 60_000 } };
-  return withCommands(stay(waiting), { kind: 'check-recovery', agentId, stableMs });
+  return withEffects(stay(waiting), { kind: 'check-recovery', agentId, stableMs });
 }
 
 export function recoveryChecked(

@@ -1,5 +1,5 @@
 /** What the parts of the reducer share. */
-import type { Delivery, IncidentAnswer, IncidentCommand, IncidentState, IncidentStep } from './incident-state.ts';
+import type { Delivery, IncidentAnswer, IncidentEffect, IncidentState, IncidentStep } from './incident-state.ts';
 import type { NoticeAbout } from './incident-words.ts';
 
 /** Sender of what the daemon itself does. */
@@ -10,23 +10,23 @@ const MAX_DELIVERIES = 50;
 
 const TAKEN: IncidentAnswer = { kind: 'taken' };
 
-export const stay = (state: IncidentState): IncidentStep => ({ state, commands: [], answer: TAKEN });
+export const stay = (state: IncidentState): IncidentStep => ({ state, effects: [], answer: TAKEN });
 
 export const refuse = (
   state: IncidentState,
   code: Extract<IncidentAnswer, { kind: 'refused' }>['code'],
   message: string,
-): IncidentStep => ({ state, commands: [], answer: { kind: 'refused', code, message } });
+): IncidentStep => ({ state, effects: [], answer: { kind: 'refused', code, message } });
 
-export const withCommands = (step: IncidentStep, ...commands: IncidentCommand[]): IncidentStep => ({
+export const withEffects = (step: IncidentStep, ...effects: IncidentEffect[]): IncidentStep => ({
   ...step,
-  commands: [...step.commands, ...commands],
+  effects: [...step.effects, ...effects],
 });
 
 /** One step after the other. */
 export function andThen(first: IncidentStep, next: (state: IncidentState) => IncidentStep): IncidentStep {
   const second = next(first.state);
-  return { ...second, commands: [...first.commands, ...second.commands] };
+  return { ...second, effects: [...first.effects, ...second.effects] };
 }
 
 /** Never earlier, also if the clock was set back: by this it is seen which of two records is the later. */
@@ -59,12 +59,12 @@ function withNewId(state: IncidentState): [state: IncidentState, id: string] {
 
 export function tellPeople(before: IncidentState, about: NoticeAbout): IncidentStep {
   const [state, id] = withNewId(before);
-  return withCommands(stay(state), { kind: 'tell-people', id, about });
+  return withEffects(stay(state), { kind: 'tell-people', id, about });
 }
 
 export function tellChief(before: IncidentState, chief: string, about: NoticeAbout): IncidentStep {
   const [state, id] = withNewId(before);
-  return withCommands(stay(state), { kind: 'tell-chief', round: state.escalation.round, id, chief, about });
+  return withEffects(stay(state), { kind: 'tell-chief', round: state.escalation.round, id, chief, about });
 }
 
 /** Begins to tell somebody: who it is, is to be found out. A time that was promised to people holds. */
@@ -72,7 +72,7 @@ export function escalate(state: IncidentState, about: NoticeAbout): IncidentStep
   const { escalation } = state;
   const round = escalation.round + 1;
   const dueMs = escalation.stage === 'chief' ? escalation.dueMs : null;
-  return withCommands(stay({ ...state, escalation: { round, stage: 'planning', dueMs, why: null, about } }), {
+  return withEffects(stay({ ...state, escalation: { round, stage: 'planning', dueMs, why: null, about } }), {
     kind: 'plan',
     round,
   });

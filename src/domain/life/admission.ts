@@ -1,5 +1,5 @@
 /** An admission brings the rules of an agent (its input and template, resolved), and what the custodian holds. */
-import type { AgentCommand, AgentState, Clock, Rules, Step } from '../agent-state.ts';
+import type { AgentEffect, AgentState, Clock, Rules, Step } from '../agent-state.ts';
 import type { Custody } from '../custody.ts';
 import { unstartableTrouble } from '../incidents/agent-trouble.ts';
 import { reconcile } from './reconcile.ts';
@@ -12,7 +12,7 @@ import {
   renew,
   restingDesire,
   resolveAll,
-  hasProcess,
+  mayLive,
   isToEnd,
   settle,
   stay,
@@ -36,11 +36,11 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
       const known = reconcile(state, custody, clock);
       if (known.state.phase.kind !== state.phase.kind) return known;
       const reason = known.state.desired === 'paused' ? PAUSED_EMPTY : known.state.reason;
-      return settle({ ...known.state, reason }, [...known.commands, ...cancelWait(state)]);
+      return settle({ ...known.state, reason }, [...known.effects, ...cancelWait(state)]);
     }
     case 'paused':
       // It stands still: to stop it would let it run. What has changed counts from the resume on.
-      return reconcile(changed && hasProcess(state) ? outdated(state) : state, custody, clock);
+      return reconcile(changed && mayLive(state) ? outdated(state) : state, custody, clock);
     case 'live':
       if (!changed) return reconcile(state, custody, clock);
       return renew(state);
@@ -49,8 +49,8 @@ export function admitted(before: AgentState, rules: Rules, custody: Custody, clo
       // At rest, it stays at rest; unless its process lives after all, or its definition is another now.
       if (!custody.live && (!changed || state.desired !== 'running')) return stay(state);
       const known = reconcile({ ...state, ...fresh(state), desired: state.desired }, custody, clock);
-      const next = known.state.phase.kind === state.phase.kind ? settle(known.state, known.commands) : known;
-      return { ...next, commands: [...resolveAll(state, 'its definition has changed'), ...next.commands] };
+      const next = known.state.phase.kind === state.phase.kind ? settle(known.state, known.effects) : known;
+      return { ...next, effects: [...resolveAll(state, 'its definition has changed'), ...next.effects] };
     }
     default:
       return reconcile(state, custody, clock);
@@ -73,8 +73,7 @@ export function refused(
 ): Step {
   const state: AgentState = { ...before, admission: { ...before.admission, pending: false } };
   const { kind } = state.phase;
-  const isAsked =
-    kind === 'live' || kind === 'stopping' || kind === 'backoff' || (kind === 'paused' && hasProcess(state));
+  const isAsked = kind === 'live' || kind === 'stopping' || kind === 'backoff' || (kind === 'paused' && mayLive(state));
   // Neither a process that runs nor one that is about to is ended by a definition that cannot be used: it has a good one.
   if (custody.live || (isAsked && state.rules !== null)) {
     const known = reconcile(state, custody, clock);
@@ -102,7 +101,7 @@ export function spawnFailed(state: AgentState, failure: { code: string; message:
 function unstartable(
   state: AgentState,
   { code, message }: { code: string; message: string },
-  before: AgentCommand[],
+  before: AgentEffect[],
   clock: Clock,
 ): Step {
   if (!state.keepOnFailure && state.lastExit === null) return close(state, { kind: 'failed', code, message });

@@ -44,12 +44,12 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
   if (isToEnd(next)) return settleRun(settle(next, cancelWait(state)), state.rules, exit, clock);
   if (next.overLimit !== 'running') return afterExit(next, state.rules, exit, clock);
   const over = afterExit({ ...next, overLimit: null }, state.rules, exit, clock);
-  return { ...over, commands: [{ kind: 'notice-over', summary: describeExit(exit) }, ...over.commands] };
+  return { ...over, effects: [{ kind: 'notice-over', summary: describeExit(exit) }, ...over.effects] };
 }
 
 /** Whether a run has done its work is a matter of its own end, also if that was overtaken by a stop. */
 function settleRun(settled: Step, rules: Rules, exit: ExitRecord, clock: Clock): Step {
-  const { state, commands } = settled;
+  const { state, effects } = settled;
   if (!rules.finite || exit.cause !== 'self' || state.phase.kind !== 'stopped') return settled;
   const policy = rules.restart;
   const judgement = judge(policy, exit);
@@ -58,7 +58,7 @@ function settleRun(settled: Step, rules: Rules, exit: ExitRecord, clock: Clock):
   const decision = decide(policy, judgement, failures, clock.random01);
   if (decision.kind === 'restart') return settled;
   const own = decision.kind === 'complete' ? 'completed' : 'disabled';
-  return { state: { ...state, phase: { kind: 'stopped', own } }, commands };
+  return { state: { ...state, phase: { kind: 'stopped', own } }, effects };
 }
 
 const unruled = (state: AgentState): AgentState => ({ ...state, phase: { kind: 'admitting' } });
@@ -82,35 +82,35 @@ export const asJudged = (state: AgentState): AgentState =>
 function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Clock): Step {
   const policy = rules.restart;
   const judgement: Judgement = isReplaced(before, exit) ? { kind: 'excused' } : judge(policy, exit);
-  const rested = rest(before, policy, exit);
+  const rested = endEpisodeIfStable(before, policy, exit);
   const state = judgement.kind === 'failure' ? charge(rested.state, policy, clock) : rested.state;
-  const { commands } = rested;
+  const { effects } = rested;
   const decision = decide(policy, judgement, state.failures, clock.random01);
   switch (decision.kind) {
     case 'complete':
       return {
         state: { ...state, desired: restingDesire(rules), phase: { kind: 'completed' }, ...forgiven(state) },
-        commands: [...commands, ...resolveAll(state, 'it has completed')],
+        effects: [...effects, ...resolveAll(state, 'it has completed')],
       };
     case 'give-up': {
       const reason = `gave up: ${decision.why}; ${describeExit(exit)}`;
       const disabled: AgentState = { ...state, desired: restingDesire(rules), phase: { kind: 'disabled' }, reason };
       const trouble = givenUpTrouble(policy, state.failures, state.restarts, exit);
-      if (decision.then === 'fail-stop') return failStop(disabled, reason, trouble, commands, clock);
-      return withIncident(disabled, reason, trouble, commands);
+      if (decision.then === 'fail-stop') return failStop(disabled, reason, trouble, effects, clock);
+      return withIncident(disabled, reason, trouble, effects);
     }
     case 'restart': {
       if (judgement.kind === 'excused') {
         if (state.desired === 'paused') return startWhenResumed(state, exit);
-        return begin(state, `started again: ${describeExit(exit)}`, commands);
+        return begin(state, `started again: ${describeExit(exit)}`, effects);
       }
       const counted = { ...state, restarts: state.restarts + 1 };
       const isPaused = state.desired === 'paused';
       const waiting = isPaused ? startWhenResumed(counted, exit) : backoff(counted, exit, decision.delayMs, clock);
-      const all = [...commands, ...waiting.commands];
-      if (judgement.kind === 'success' || !opensIncident(policy, state.failures)) return { ...waiting, commands: all };
+      const all = [...effects, ...waiting.effects];
+      if (judgement.kind === 'success' || !opensIncident(policy, state.failures)) return { ...waiting, effects: all };
       const isKnown = state.episode.incident && !isWorthTelling(policy, state.failures);
-      if (isKnown) return { ...waiting, commands: all };
+      if (isKnown) return { ...waiting, effects: all };
       const summary = `${state.failures.consecutive} failures in a row; ${describeExit(exit)}`;
       return withIncident(waiting.state, summary, failuresTrouble(policy, state.failures, counted.restarts, exit), all);
     }
@@ -118,12 +118,12 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
 }
 
 /** A run that was stable ends the failing episode before it, and its incident. */
-function rest(state: AgentState, policy: RestartPolicy, exit: ExitRecord): Step {
+function endEpisodeIfStable(state: AgentState, policy: RestartPolicy, exit: ExitRecord): Step {
   const failures = afterRun(state.failures, policy, exit.ran_ms);
   if (failures.consecutive === state.failures.consecutive) return stay(state);
   return {
     state: { ...state, failures, episode: { ...state.episode, incident: false } },
-    commands: resolveIncident(state, 'the agent has run stably again'),
+    effects: resolveIncident(state, 'the agent has run stably again'),
   };
 }
 
@@ -140,6 +140,6 @@ function backoff(state: AgentState, exit: ExitRecord, delayMs: number, clock: Cl
   const reason = describeBackoff(exit, state.restarts, delayMs);
   return {
     state: { ...state, phase: { kind: 'backoff', untilMs: clock.nowMs + delayMs }, reason },
-    commands: [{ kind: 'sleep', delayMs }],
+    effects: [{ kind: 'sleep', delayMs }],
   };
 }

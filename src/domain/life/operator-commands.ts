@@ -5,7 +5,7 @@ import {
   cancelWait,
   forgiven,
   fresh,
-  hasProcess,
+  mayLive,
   ordered,
   readmit,
   resolveAll,
@@ -35,7 +35,7 @@ export function restartCommand(before: AgentState): Step {
   switch (state.phase.kind) {
     case 'live':
     case 'paused':
-      if (state.phase.kind === 'paused' && !hasProcess(state)) return readmitForStart(state, why);
+      if (state.phase.kind === 'paused' && !mayLive(state)) return readmitForStart(state, why);
       return stopProcess({ ...state, ...fresh(state) }, why, ordered(state), resolveAll(state, why));
     case 'admitting':
     case 'stopping':
@@ -46,15 +46,15 @@ export function restartCommand(before: AgentState): Step {
 }
 
 function readmitForStart(state: AgentState, reason: string): Step {
-  const commands = [...cancelWait(state), ...resolveAll(state, reason)];
-  return readmit({ ...state, ...fresh(state), phase: { kind: 'admitting' } }, reason, commands);
+  const effects = [...cancelWait(state), ...resolveAll(state, reason)];
+  return readmit({ ...state, ...fresh(state), phase: { kind: 'admitting' } }, reason, effects);
 }
 
 /** `before.desired` is already `stopped` or `deleted`. What is not to run any more is no trouble. */
 export function stopCommand(before: AgentState, graceMs: number | undefined): Step {
   const why = before.desired === 'deleted' ? 'deleted by an operator' : 'stopped by an operator';
   const stopped = stopNow({ ...before, ...forgiven(before) }, why, graceMs);
-  return { ...stopped, commands: [...resolveAll(before, why), ...stopped.commands] };
+  return { ...stopped, effects: [...resolveAll(before, why), ...stopped.effects] };
 }
 
 function stopNow(state: AgentState, why: string, graceMs: number | undefined): Step {
@@ -62,7 +62,7 @@ function stopNow(state: AgentState, why: string, graceMs: number | undefined): S
     case 'live':
       return stopProcess(state, why, ordered(state, graceMs));
     case 'paused':
-      if (hasProcess(state)) return stopProcess(state, why, ordered(state, graceMs));
+      if (mayLive(state)) return stopProcess(state, why, ordered(state, graceMs));
       return settle({ ...state, reason: why }, []);
     case 'stopping':
       // Only a shorter grace is news to the custodian.

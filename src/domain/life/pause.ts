@@ -5,7 +5,7 @@
 import type { AgentState, Step } from '../agent-state.ts';
 import type { Custody, ExitRecord } from '../custody.ts';
 import { describeExit } from '../reasons.ts';
-import { begin, cancelWait, hasProcess, renew, stay } from './steps.ts';
+import { begin, cancelWait, mayLive, renew, stay } from './steps.ts';
 
 /** Where nothing is to run, there is nothing to pause. */
 export function pauseCommand(state: AgentState): Step {
@@ -15,13 +15,13 @@ export function pauseCommand(state: AgentState): Step {
     case 'live':
       return {
         state: { ...next, phase: { kind: 'paused' }, reason: 'paused by an operator' },
-        commands: [{ kind: 'pause', generation: state.generation }],
+        effects: [{ kind: 'pause', generation: state.generation }],
       };
     case 'waiting':
     case 'backoff':
       return {
         state: { ...next, phase: { kind: 'paused' }, reason: `${PAUSED_EMPTY}; ${state.reason}` },
-        commands: cancelWait(state),
+        effects: cancelWait(state),
       };
     case 'admitting':
     case 'stopping': // paused once the stop, of a restart, is complete
@@ -37,11 +37,11 @@ export function resumeCommand(state: AgentState): Step {
   if (state.desired !== 'paused') return stay(state);
   const next: AgentState = { ...state, desired: 'running' };
   if (state.phase.kind !== 'paused') return stay(next);
-  if (!hasProcess(state)) return begin(next, 'resumed by an operator');
+  if (!mayLive(state)) return begin(next, 'resumed by an operator');
   if (state.phase.outdated) return renew(next);
   return {
     state: { ...next, phase: { kind: 'live' }, reason: 'resumed by an operator' },
-    commands: [{ kind: 'resume', generation: state.generation }],
+    effects: [{ kind: 'resume', generation: state.generation }],
   };
 }
 
@@ -55,10 +55,10 @@ export function startWhenResumed(state: AgentState, exit: ExitRecord): Step {
 export function adoptPaused(before: AgentState, state: AgentState, live: NonNullable<Custody['live']>): Step {
   const { generation } = live;
   const pause = live.paused ? [] : [{ kind: 'pause', generation } as const];
-  if (state.phase.kind === 'paused' && generation === before.generation && hasProcess(before))
-    return { state, commands: pause };
+  if (state.phase.kind === 'paused' && generation === before.generation && mayLive(before))
+    return { state, effects: pause };
   return {
     state: { ...state, phase: { kind: 'paused' }, reason: `paused; adopted generation ${generation}` },
-    commands: [...cancelWait(before), { kind: 'run', generation }, ...pause],
+    effects: [...cancelWait(before), { kind: 'run', generation }, ...pause],
   };
 }

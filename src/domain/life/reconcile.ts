@@ -4,11 +4,14 @@ import type { Custody } from '../custody.ts';
 import { compare } from '../reconciliation.ts';
 import { ended } from './ends.ts';
 import { adoptPaused } from './pause.ts';
-import { cancelWait, hasProcess, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
+import { cancelWait, mayLive, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
 
 /** Nothing of what is told is believed. If it is not what is known, the custodian is asked. */
-export function told(state: AgentState, { custody, isLater }: Extract<AgentEvent, { kind: 'told' }>): Step {
-  return { state, commands: isLater || isNews(state, custody) ? [{ kind: 'look-up' }] : [] };
+export function custodyHinted(
+  state: AgentState,
+  { custody, isLater }: Extract<AgentEvent, { kind: 'custody-hinted' }>,
+): Step {
+  return { state, effects: isLater || isNews(state, custody) ? [{ kind: 'look-up' }] : [] };
 }
 
 function isNews({ phase, generation, handled }: AgentState, custody: Custody): boolean {
@@ -39,7 +42,7 @@ export function reconcile(state: AgentState, custody: Custody, clock: Clock, han
   }
   if (state.phase.kind === 'live' && handledBefore !== undefined) {
     // It is asked for, and was said to be missing. If it is on its way, to ask for it again changes nothing.
-    return { state, commands: [{ kind: 'run', generation: state.generation }] };
+    return { state, effects: [{ kind: 'run', generation: state.generation }] };
   }
   if (state.phase.kind === 'live' || state.phase.kind === 'stopping') return stay(state);
   return stay({ ...state, generation: Math.max(state.generation, fence) });
@@ -47,7 +50,7 @@ export function reconcile(state: AgentState, custody: Custody, clock: Clock, han
 
 function adopt(state: AgentState, live: NonNullable<Custody['live']>): Step {
   const { generation } = live;
-  const same = generation === state.generation && hasProcess(state);
+  const same = generation === state.generation && mayLive(state);
   const next: AgentState = { ...state, generation, handled: generation - 1 };
   if (isToEnd(state) || (state.phase.kind === 'stopping' && same)) {
     if (state.phase.kind === 'stopping' && same) return stay(next);
@@ -55,10 +58,10 @@ function adopt(state: AgentState, live: NonNullable<Custody['live']>): Step {
   }
   if (state.desired === 'paused') return adoptPaused(state, next, live);
   const resume = live.paused ? [{ kind: 'resume', generation } as const] : [];
-  if (state.phase.kind === 'live' && same) return { state: next, commands: resume };
+  if (state.phase.kind === 'live' && same) return { state: next, effects: resume };
   return {
     state: { ...next, phase: { kind: 'live' }, reason: `adopted generation ${generation}` },
-    commands: [...cancelWait(state), { kind: 'run', generation }, ...resume],
+    effects: [...cancelWait(state), { kind: 'run', generation }, ...resume],
   };
 }
 
@@ -67,11 +70,11 @@ export function stopSettled(state: AgentState, generation: number, custody: Cust
   const waiting = known.state.phase.kind === 'stopping' && known.state.generation === generation;
   if (!waiting || custody.live) return known;
   // Nothing lives and there is no exit to consume: the incarnation had not started, and the fence keeps it so.
-  return settle({ ...known.state, handled: Math.max(known.state.handled, generation) }, known.commands);
+  return settle({ ...known.state, handled: Math.max(known.state.handled, generation) }, known.effects);
 }
 
 /** A pause or resume has been carried out, or there was nothing to carry it out on. Asking again is for reconciliation. */
 export function held(state: AgentState, custody: Custody, clock: Clock): Step {
   const known = reconcile(state, custody, clock);
-  return { ...known, commands: known.commands.filter(({ kind }) => kind !== 'pause' && kind !== 'resume') };
+  return { ...known, effects: known.effects.filter(({ kind }) => kind !== 'pause' && kind !== 'resume') };
 }

@@ -1,23 +1,23 @@
 /** The steps that several events share. */
-import type { AgentCommand, AgentState, Clock, FailStop, Outcome, Rules, Step, StopOrder } from '../agent-state.ts';
+import type { AgentEffect, AgentState, Clock, FailStop, Outcome, Rules, Step, StopOrder } from '../agent-state.ts';
 import { describeDependencies } from '../dependencies.ts';
 import type { Trouble } from '../incidents/agent-trouble.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
 import { DEFAULT_STOP, type StopPolicy } from '../stop-policy.ts';
 
-export const admit = (state: AgentState): AgentCommand => ({ kind: 'admit', admission: state.admission.number });
+export const admit = (state: AgentState): AgentEffect => ({ kind: 'admit', admission: state.admission.number });
 
-export function readmit(state: AgentState, reason: string, before: AgentCommand[] = []): Step {
+export function readmit(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
   const next = { ...state, reason, admission: { number: state.admission.number + 1, pending: true } };
-  return { state: next, commands: [...before, admit(next)] };
+  return { state: next, effects: [...before, admit(next)] };
 }
 
-export const stay = (state: AgentState): Step => ({ state, commands: [] });
+export const stay = (state: AgentState): Step => ({ state, effects: [] });
 
 export const stopPolicy = (state: AgentState): StopPolicy => state.rules?.stop ?? DEFAULT_STOP;
 
 /** True if the latest incarnation may live: its end has not been dealt with. */
-export const hasProcess = (state: AgentState): boolean => state.generation > state.handled;
+export const mayLive = (state: AgentState): boolean => state.generation > state.handled;
 
 /** What is wanted of an agent that has come to rest by itself. After a run nothing is, whatever changes in its definition. */
 export const restingDesire = (rules: Rules | null): AgentState['desired'] => (rules?.finite ? 'stopped' : 'running');
@@ -26,26 +26,26 @@ export const restingDesire = (rules: Rules | null): AgentState['desired'] => (ru
 export const isToEnd = (state: AgentState): boolean => state.desired === 'stopped' || state.desired === 'deleted';
 
 /** What goes before leaving a phase in which something is waited for. */
-export function cancelWait({ phase }: AgentState): AgentCommand[] {
+export function cancelWait({ phase }: AgentState): AgentEffect[] {
   if (phase.kind === 'backoff') return [{ kind: 'cancel-sleep' }];
   return phase.kind === 'waiting' ? [{ kind: 'cancel-await' }] : [];
 }
 
 export function close(state: AgentState, outcome: Outcome): Step {
   const reason = outcome.kind === 'failed' ? outcome.message : state.reason;
-  return { state: { ...state, phase: { kind: 'closed', outcome }, reason }, commands: [] };
+  return { state: { ...state, phase: { kind: 'closed', outcome }, reason }, effects: [] };
 }
 
-export function run(state: AgentState, reason: string, before: AgentCommand[] = []): Step {
+export function run(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
   const generation = Math.max(state.generation, state.handled) + 1;
   return {
     state: { ...state, generation, phase: { kind: 'live' }, reason },
-    commands: [...before, { kind: 'run', generation }],
+    effects: [...before, { kind: 'run', generation }],
   };
 }
 
 /** The next incarnation, as soon as all that it depends on is there. */
-export function begin(state: AgentState, reason: string, before: AgentCommand[] = []): Step {
+export function begin(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
   const dependencies = state.rules?.dependencies ?? {};
   if (Object.keys(dependencies).length === 0) return run(state, reason, before);
   const wait = (state.waits ?? 0) + 1;
@@ -53,7 +53,7 @@ export function begin(state: AgentState, reason: string, before: AgentCommand[] 
   return {
     // What was asked for and never started never will be.
     state: { ...state, handled: state.generation, waits: wait, phase, reason: describeDependencies(dependencies) },
-    commands: [...before, { kind: 'await', wait, dependencies }],
+    effects: [...before, { kind: 'await', wait, dependencies }],
   };
 }
 
@@ -61,11 +61,11 @@ export function stopProcess(
   state: AgentState,
   reason: string,
   order: StopOrder = ordered(state),
-  before: AgentCommand[] = [],
+  before: AgentEffect[] = [],
 ): Step {
   return {
     state: { ...state, phase: { kind: 'stopping', order }, reason },
-    commands: [...before, { kind: 'stop', generation: state.generation, ...order }],
+    effects: [...before, { kind: 'stop', generation: state.generation, ...order }],
   };
 }
 
@@ -76,37 +76,37 @@ export function ordered(state: AgentState, graceMs?: number): StopOrder {
 }
 
 /** Nothing lives: the agent goes where it is wanted. */
-export function settle(state: AgentState, commands: AgentCommand[]): Step {
+export function settle(state: AgentState, effects: AgentEffect[]): Step {
   switch (state.desired) {
     case 'deleted': {
       const closed = close(state, { kind: 'deleted' });
-      return { state: closed.state, commands };
+      return { state: closed.state, effects };
     }
     case 'stopped':
-      return { state: { ...state, phase: { kind: 'stopped' } }, commands };
+      return { state: { ...state, phase: { kind: 'stopped' } }, effects };
     case 'paused':
       // What was asked for and never started never will be.
-      return { state: { ...state, phase: { kind: 'paused' }, handled: state.generation }, commands };
+      return { state: { ...state, phase: { kind: 'paused' }, handled: state.generation }, effects };
     case 'running':
-      return begin(state, state.reason, commands);
+      return begin(state, state.reason, effects);
   }
 }
 
-export function withIncident(state: AgentState, summary: string, trouble: Trouble, commands: AgentCommand[]): Step {
+export function withIncident(state: AgentState, summary: string, trouble: Trouble, effects: AgentEffect[]): Step {
   const kind = state.episode.incident ? 'update-incident' : 'open-incident';
   const episode = state.episode.incident
     ? state.episode
     : { number: Math.max(1, state.episode.number), incident: true };
-  return { state: { ...state, episode }, commands: [...commands, { kind, episode: episode.number, summary, trouble }] };
+  return { state: { ...state, episode }, effects: [...effects, { kind, episode: episode.number, summary, trouble }] };
 }
 
 /** The failing episode is over. */
-export function resolveIncident(state: AgentState, summary: string): AgentCommand[] {
+export function resolveIncident(state: AgentState, summary: string): AgentEffect[] {
   return state.episode.incident ? [{ kind: 'resolve-incident', episode: state.episode.number, summary }] : [];
 }
 
 /** Whatever people were told of the agent is over; goes with `fresh` and `forgiven`. */
-export function resolveAll(state: AgentState, summary: string): AgentCommand[] {
+export function resolveAll(state: AgentState, summary: string): AgentEffect[] {
   return [...resolveIncident(state, summary), ...(state.overLimit ? [{ kind: 'notice-over', summary } as const] : [])];
 }
 
@@ -114,15 +114,15 @@ export function failStop(
   state: AgentState,
   reason: string,
   trouble: Trouble,
-  commands: AgentCommand[],
+  effects: AgentEffect[],
   clock: Clock,
 ): Step {
-  const known = withIncident(state, reason, trouble, commands);
+  const known = withIncident(state, reason, trouble, effects);
   const decided: FailStop = { reason, decidedAtMs: clock.nowMs };
-  return { state: { ...known.state, failStop: decided }, commands: [...known.commands, failStopCommand(decided)] };
+  return { state: { ...known.state, failStop: decided }, effects: [...known.effects, failStopEffect(decided)] };
 }
 
-export const failStopCommand = (decided: FailStop): AgentCommand => ({ kind: 'fail-stop', ...decided });
+export const failStopEffect = (decided: FailStop): AgentEffect => ({ kind: 'fail-stop', ...decided });
 
 export function failStopped(state: AgentState, decidedAtMs: number): Step {
   if (state.failStop?.decidedAtMs !== decidedAtMs) return stay(state);

@@ -12,7 +12,7 @@ export function verdict(state: AgentState, event: Verdict): Step {
   if (generation !== state.generation || generation <= state.handled) return stay(state);
   // It was paused right before, and what a process does that stands still is not its fault. But the verdict has ended the
   // watch: it has to be asked for again.
-  if (state.phase.kind === 'paused') return { state, commands: [{ kind: 'run', generation }] };
+  if (state.phase.kind === 'paused') return { state, effects: [{ kind: 'run', generation }] };
   if (state.phase.kind !== 'live') return stay(state);
   if (event.kind === 'unhealthy') {
     const why = `the ${event.probe} check failed: ${event.why}`;
@@ -29,7 +29,7 @@ export function verdict(state: AgentState, event: Verdict): Step {
       const stopped = end(next, { stop: stopPolicy(state), cause: 'limit', why });
       const summary = `stopped for good: ${why}`;
       const notice = { kind: 'notice', summary, trouble: limitTrouble(summary, true) } as const;
-      return { ...stopped, commands: [...stopped.commands, notice] };
+      return { ...stopped, effects: [...stopped.effects, notice] };
     }
   }
 }
@@ -43,6 +43,6 @@ export function noticed(state: AgentState, event: Extract<AgentEvent, { kind: 'n
   const { summary } = event;
   return {
     state: { ...state, overLimit: 'running' },
-    commands: [{ kind: 'notice', summary, trouble: limitTrouble(summary, false) }],
+    effects: [{ kind: 'notice', summary, trouble: limitTrouble(summary, false) }],
   };
 }

@@ -3,7 +3,7 @@ import type {
   Rest,
   RunAnswer,
   RunCollected,
-  RunCommand,
+  RunEffect,
   RunEvent,
   RunOutcome,
   RunProgress,
@@ -37,11 +37,11 @@ export function beginRun(): RunStep {
     wanted: null,
     reason: 'starting its agent',
   };
-  return { run, commands: [{ kind: 'start', attempt: 1 }] };
+  return { run, effects: [{ kind: 'start', attempt: 1 }] };
 }
 
 /** What a new workflow run has to ask for again: everything that was open. */
-export function resumeRun(run: RunProgress): RunCommand[] {
+export function resumeRun(run: RunProgress): RunEffect[] {
   switch (run.phase.kind) {
     case 'starting':
       return [{ kind: 'start', attempt: run.attempt }];
@@ -50,7 +50,7 @@ export function resumeRun(run: RunProgress): RunCommand[] {
     case 'running':
       return [{ kind: 'watch' }];
     case 'ending':
-      return end(run, run.phase.outcome).commands;
+      return end(run, run.phase.outcome).effects;
     case 'collecting':
       return [{ kind: 'collect' }];
     case 'cleaning':
@@ -88,7 +88,7 @@ export function stepRun(run: RunProgress, event: RunEvent, terms: RunTerms): Run
   }
 }
 
-const stay = (run: RunProgress): RunStep => ({ run, commands: [] });
+const stay = (run: RunProgress): RunStep => ({ run, effects: [] });
 
 function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
   switch (start.kind) {
@@ -103,7 +103,7 @@ function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
           rest: null,
           reason: `waiting: ${start.reason}`,
         },
-        commands: [{ kind: 'wait', delayMs: Math.min(BUSY_DELAY_MS * 2 ** run.busyTries, MAX_BUSY_DELAY_MS) }],
+        effects: [{ kind: 'wait', delayMs: Math.min(BUSY_DELAY_MS * 2 ** run.busyTries, MAX_BUSY_DELAY_MS) }],
       };
     case 'failed':
       // It was there when the run began to wait for it.
@@ -119,7 +119,7 @@ function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
       if (via === 'process') return run.rest ? rest(next, run.rest, terms) : stay(next);
       if (run.answer) return settle(next, outcomeOfAnswer(run.answer), terms);
       if (run.undelivered !== undefined) return settle(next, outcomeOfUndelivered(run.undelivered), terms);
-      return { run: next, commands: [{ kind: 'watch' }] };
+      return { run: next, effects: [{ kind: 'watch' }] };
     }
   }
 }
@@ -135,20 +135,20 @@ function startFailed(
     const reason = `try ${run.attempt} of ${MAX_ATTEMPTS} failed: ${message}; again in ${describeMs(delayMs)}`;
     return {
       run: { ...run, phase: { kind: 'waiting', why: 'spawn' }, rest: null, reason },
-      commands: [{ kind: 'wait', delayMs }],
+      effects: [{ kind: 'wait', delayMs }],
     };
   }
   const tried = run.attempt === 1 ? 'once' : `${run.attempt} times, with a pause between`;
   const outcome: RunOutcome = { state: 'failed', reason: `it could not be started: ${message}` };
   const failed = settle(run, outcome, terms, { isTold: true });
-  const report: RunCommand = {
+  const report: RunEffect = {
     kind: 'report',
     severity: 'warning',
     summary: `The run ${terms.run_id} of ${terms.agent_id} could not be started: ${message}`,
     tried: `started ${tried}: failed`,
     needed: 'Correct the agent or its template, then run it again',
   };
-  return { ...failed, commands: [report, ...failed.commands] };
+  return { ...failed, effects: [report, ...failed.effects] };
 }
 
 function rest(run: RunProgress, told: Rest, terms: RunTerms): RunStep {
@@ -208,7 +208,7 @@ function end(run: RunProgress, outcome: RunOutcome): RunStep {
   const { reason } = outcome;
   return {
     run: { ...run, phase: { kind: 'ending', outcome }, reason },
-    commands: run.via === 'mailbox' ? [{ kind: 'withdraw', reason }] : [{ kind: 'stop', reason }, { kind: 'watch' }],
+    effects: run.via === 'mailbox' ? [{ kind: 'withdraw', reason }] : [{ kind: 'stop', reason }, { kind: 'watch' }],
   };
 }
 
@@ -219,13 +219,13 @@ function waited(run: RunProgress): RunStep {
       const attempt = phase.why === 'spawn' ? run.attempt + 1 : run.attempt;
       return {
         run: { ...run, phase: { kind: 'starting' }, attempt, reason: 'starting its agent' },
-        commands: [{ kind: 'start', attempt }],
+        effects: [{ kind: 'start', attempt }],
       };
     }
     case 'running':
-      return { run, commands: [{ kind: 'watch' }] };
+      return { run, effects: [{ kind: 'watch' }] };
     case 'collecting':
-      return { run, commands: [{ kind: 'collect' }] };
+      return { run, effects: [{ kind: 'collect' }] };
     default:
       return stay(run);
   }
@@ -233,7 +233,7 @@ function waited(run: RunProgress): RunStep {
 
 const collect = (run: RunProgress, outcome: RunOutcome | null, reason: string): RunStep => ({
   run: { ...run, phase: { kind: 'collecting', outcome }, reason },
-  commands: [{ kind: 'collect' }],
+  effects: [{ kind: 'collect' }],
 });
 
 function collected(
@@ -252,7 +252,7 @@ function collected(
   if (answer !== null) return settle(next, outcomeOfAnswer(answer), terms);
   switch (task) {
     case 'leased':
-      return { run: next, commands: [{ kind: 'wait', delayMs: LOOK_AGAIN_MS }] };
+      return { run: next, effects: [{ kind: 'wait', delayMs: LOOK_AGAIN_MS }] };
     case 'waiting':
       return {
         run: {
@@ -260,7 +260,7 @@ function collected(
           phase: { kind: 'running' },
           reason: 'its task is in the mailbox, and its agent is to be woken',
         },
-        commands: [{ kind: 'wait', delayMs: LOOK_AGAIN_MS }],
+        effects: [{ kind: 'wait', delayMs: LOOK_AGAIN_MS }],
       };
     case 'withdrawn':
       return settle(
@@ -283,21 +283,21 @@ function settle(
   { isTold = false }: { isTold?: boolean } = {},
 ): RunStep {
   const report = isTold ? undefined : reportOf(run, outcome, terms);
-  const commands: RunCommand[] = report === undefined ? [] : [report];
-  if (terms.cleanup === 'keep' || run.via === null) return done(run, outcome, commands);
+  const effects: RunEffect[] = report === undefined ? [] : [report];
+  if (terms.cleanup === 'keep' || run.via === null) return done(run, outcome, effects);
   return {
     run: { ...run, phase: { kind: 'cleaning', outcome }, reason: `${outcome.reason}; deleting its agent` },
-    commands: [...commands, { kind: 'clean-up' }],
+    effects: [...effects, { kind: 'clean-up' }],
   };
 }
 
-const done = (run: RunProgress, outcome: RunOutcome, commands: RunCommand[] = []): RunStep => ({
+const done = (run: RunProgress, outcome: RunOutcome, effects: RunEffect[] = []): RunStep => ({
   run: { ...run, phase: { kind: 'done', outcome }, reason: outcome.reason },
-  commands,
+  effects,
 });
 
 /** Nobody waits for a scheduled run: what went wrong with it is told, unless its agent has been reported as giving up. */
-function reportOf(run: RunProgress, { state, reason }: RunOutcome, terms: RunTerms): RunCommand | undefined {
+function reportOf(run: RunProgress, { state, reason }: RunOutcome, terms: RunTerms): RunEffect | undefined {
   if (terms.schedule_id === null || (state !== 'failed' && state !== 'timed_out')) return undefined;
   const gaveUp = run.rest?.how === 'disabled' && run.rest.ran && state === 'failed';
   if (gaveUp) return undefined;

@@ -121,7 +121,7 @@ export type RunEvent =
   | { kind: 'collected'; collected: RunCollected }
   | { kind: 'cleaned' };
 
-export type RunCommand =
+export type RunEffect =
   | { kind: 'start'; attempt: number }
   | { kind: 'wait'; delayMs: number }
   /** Let the agent tell when it comes to rest. */
@@ -134,5 +134,5 @@ export type RunCommand =
 
 export interface RunStep {
   run: RunProgress;
-  commands: RunCommand[];
+  effects: RunEffect[];
 }

@@ -8,6 +8,7 @@ import {
   type RunTarget,
   type StartRunRequest,
 } from '../../contract/run-workflow.ts';
+import { isAtRest } from '../../domain/agent-state.ts';
 import type { RunStart } from '../../domain/runs/run-state.ts';
 import type { LogSource } from '../../ports/log-source.ts';
 import type { RosterRow } from '../../ports/roster.ts';
@@ -15,7 +16,7 @@ import { watchAgent } from '../agent-watch.ts';
 import type { Call } from '../caller.ts';
 import { commandAgent, type CommandParts } from '../commands.ts';
 import { createAgent } from '../creation.ts';
-import { hasProcess } from '../settlement.ts';
+import { isRunning } from '../settlement.ts';
 import type { RunAnswers } from './run-answers.ts';
 import type { RunTasks } from './run-tasks.ts';
 
@@ -38,8 +39,6 @@ const STARTS_WITHIN_MS = 15_000;
 const DELETED_WITHIN_MS = 60_000;
 const OUTPUT_LINES = 50;
 const OUTPUT_CHARACTERS = 8_000;
-
-const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled']);
 
 /** What the workflow `run` asks for. Each may be tried again after it has taken effect: it is named by the run. */
 export function runActivities(deps: RunActivityDeps): RunActivities {
@@ -118,10 +117,10 @@ async function startRun(deps: RunActivityDeps, request: StartRunRequest): Promis
     if (row === undefined) return await make(deps, request, agent, own);
     const { phase, desired, input } = row.decision;
     if (desired === 'deleted') return { kind: 'busy', reason: `${agent_id} is being deleted` };
-    const isAtRest = AT_REST.has(phase.kind);
+    const rests = isAtRest(phase);
     const isOwn = input.run?.run_id === run_id && input.run.attempt === attempt;
     // The workflow knows whether this very start has been asked for before.
-    if (isAtRest || isOwn) return await startAtRest(deps, row, withTask(own, agent.task));
+    if (rests || isOwn) return await startAtRest(deps, row, withTask(own, agent.task));
     if (input.run !== undefined) return { kind: 'busy', reason: `${agent_id} is in the run ${input.run.run_id}` };
     if (phase.kind === 'stopping' && desired === 'stopped') return { kind: 'busy', reason: `${agent_id} is stopping` };
     return await hand(deps, request, row, agent.task);
@@ -173,7 +172,7 @@ async function startAtRest({ agents }: RunActivityDeps, row: RosterRow, run: Own
       if (now === undefined) return { generation: decision.generation };
       const { phase, generation, revision: done } = now.decision;
       if (done < revision) return undefined;
-      return hasProcess(now) || AT_REST.has(phase.kind) ? { generation } : undefined;
+      return isRunning(now) || isAtRest(phase) ? { generation } : undefined;
     }, STARTS_WITHIN_MS);
     return { kind: 'process', generation: seen?.generation ?? watch.seen.row?.decision.generation ?? 0 };
   } finally {

@@ -5,6 +5,7 @@ import { CodedError } from '../../contract/errors.ts';
 import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
 import { runWorkflowIdOf, type RunRequest, type RunState, type RunView } from '../../contract/run-view.ts';
 import { CANCEL_SIGNAL, RUN_WORKFLOW_TYPE, type RunInput } from '../../contract/run-workflow.ts';
+import { isAtRest } from '../../domain/agent-state.ts';
 import type { RecordRow, Records } from '../../ports/records.ts';
 import type { Roster, RosterRow } from '../../ports/roster.ts';
 import { canonicalJson } from '../../trust/canonical-json.ts';
@@ -46,7 +47,6 @@ export interface RunPage {
 
 /** An accepted run is in the lists of whoever asks next. */
 const APPEARS_WITHIN_MS = 2_000;
-const AT_REST: ReadonlySet<string> = new Set(['stopped', 'completed', 'disabled']);
 
 /** Finite executions of agents. What has become of them stands in the records. */
 export class Runs {
@@ -209,9 +209,9 @@ export class Runs {
 function checkMayUse(call: Call, row: RosterRow, given: AgentInput): void {
   const { agent_id, decision } = row;
   const { phase, desired, input } = decision;
-  const isAtRest = AT_REST.has(phase.kind);
+  const rests = isAtRest(phase);
   // To a running agent anybody may send; what is at rest is started.
-  if (isAtRest) checkMayControl(call.caller, 'start', row);
+  if (rests) checkMayControl(call.caller, 'start', row);
   const known = input as unknown as Record<string, unknown>;
   const other = Object.entries(given).find(
     ([name, value]) => name !== 'agent_id' && name !== 'task' && !isEqual(known[name], value),
@@ -221,7 +221,7 @@ function checkMayUse(call: Call, row: RosterRow, given: AgentInput): void {
     throw new CodedError('AGENT_EXISTS', message, { agent_id, field: other[0] });
   }
   if (desired === 'deleted') throw busy(agent_id, 'it is being deleted');
-  if (isAtRest) return;
+  if (rests) return;
   if (input.run !== undefined) throw busy(agent_id, `it is in the run ${input.run.run_id}`);
   if (given.task === undefined) throw busy(agent_id, 'it runs already, and there is no task to give it');
 }

@@ -2,7 +2,7 @@
  * The workflow `agent`: one agent's life, open from creation to deletion.
  *
  * It only interprets the reducer of `src/domain`: handlers and finished activities put events into a queue, one loop
- * takes them out in order, and what the reducer commands is carried out by `Effects`. Nothing else holds state.
+ * takes them out in order, and the effects that the reducer returns are carried out by `Effects`. Nothing else holds state.
  */
 import {
   ApplicationFailure,
@@ -19,7 +19,7 @@ import { birth, resume, step } from '../../domain/agent-reducer.ts';
 import type { AgentEvent, AgentState } from '../../domain/agent-state.ts';
 import type { ExitRecord } from '../../domain/custody.ts';
 import { asJudged, isReplaced } from '../../domain/life/ends.ts';
-import { told } from '../../domain/life/reconcile.ts';
+import { custodyHinted } from '../../domain/life/reconcile.ts';
 import { Effects } from './effects.ts';
 import { registerHandlers } from './handlers.ts';
 import { shapeProblem } from './input-shape.ts';
@@ -39,7 +39,7 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
   // Who starts a workflow may give it anything; what a run hands to the next one is our own.
   const carried = info.continuedFromExecutionRunId === undefined ? undefined : given;
   const agentId = checkId(input, info.workflowId);
-  const started = carried ? { state: carried.state, commands: [] } : birth(birthOptions(input));
+  const started = carried ? { state: carried.state, effects: [] } : birth(birthOptions(input));
   const life = carried ?? newLife(input, started.state);
   const effects = new Effects(life, agentId);
   const publisher = new Publisher(life, info);
@@ -50,7 +50,7 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
   CancellationScope.current().cancelRequested.catch(() => life.queue.push({ kind: 'stop' }));
 
   await CancellationScope.nonCancellable(async () => {
-    effects.perform(carried ? resume(life.state, Date.now()) : started.commands);
+    effects.perform(carried ? resume(life.state, Date.now()) : started.effects);
     publisher.publish();
     for (;;) {
       await condition(() => life.queue.length > 0 || life.signals.length > 0 || rests.hasNews);
@@ -58,8 +58,8 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
         const { state, known } = asRecorded(life.state, event);
         const next = step(state, known, { nowMs: Date.now(), random01: Math.random() });
         life.state = next.state;
-        effects.perform(next.commands);
-        publisher.note(next.commands);
+        effects.perform(next.effects);
+        publisher.note(next.effects);
       }
       effects.deliverSignals();
       rests.tell();
@@ -88,8 +88,9 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
  * Asked for only where it makes a difference: it is an event.
  */
 function asRecorded(state: AgentState, event: AgentEvent): { state: AgentState; known: AgentEvent } {
-  const isBelieved = event.kind === 'told' && told(state, event).commands.length > 0 && !patched('told-is-checked');
-  const known: AgentEvent = isBelieved ? { kind: 'reconcile', custody: event.custody } : event;
+  const isBelieved =
+    event.kind === 'custody-hinted' && custodyHinted(state, event).effects.length > 0 && !patched('told-is-checked');
+  const known: AgentEvent = isBelieved ? { kind: 'custody-answered', custody: event.custody } : event;
   const exit = exitIn(known);
   const isReplacement = exit !== undefined && exit.generation > state.handled && isReplaced(state, exit);
   if (!isReplacement || patched('ordered-restart-holds')) return { state, known };
@@ -99,7 +100,7 @@ function asRecorded(state: AgentState, event: AgentEvent): { state: AgentState; 
 /** The end that an event tells of. */
 function exitIn(event: AgentEvent): ExitRecord | undefined {
   if (event.kind === 'ended') return event.exit;
-  if (event.kind === 'told' || !('custody' in event)) return undefined;
+  if (event.kind === 'custody-hinted' || !('custody' in event)) return undefined;
   return event.custody.live ? undefined : event.custody.last_exit;
 }
 

@@ -1,4 +1,4 @@
-/** Carries out what the reducer commands. Each effect runs by itself and reports back with an event in the queue. */
+/** Carries out the effects that the reducer returns. Each runs by itself and reports back with an event in the queue. */
 import {
   ActivityFailure,
   ApplicationFailure,
@@ -22,7 +22,7 @@ import {
   stopActivityId,
   waitActivityId,
 } from '../../contract/names.ts';
-import type { AgentCommand, AgentEvent, FailStop, StopOrder } from '../../domain/agent-state.ts';
+import type { AgentEffect, AgentEvent, FailStop, StopOrder } from '../../domain/agent-state.ts';
 import { IncidentReports } from '../incidents/reports.ts';
 import type { Life } from './life.ts';
 
@@ -39,8 +39,8 @@ const SUMMARY_CHARACTERS = 130;
 /** How a process over its limit may be ended. */
 const END_ACTIONS: readonly string[] = ['restart', 'stop', 'kill'];
 
-type Wait = Extract<AgentCommand, { kind: 'await' }>;
-type Hold = Extract<AgentCommand, { kind: 'pause' | 'resume' }>;
+type Wait = Extract<AgentEffect, { kind: 'await' }>;
+type Hold = Extract<AgentEffect, { kind: 'pause' | 'resume' }>;
 
 export class Effects {
   private readonly life: Life;
@@ -62,8 +62,8 @@ export class Effects {
     this.reports = new IncidentReports(life, agentId);
   }
 
-  perform(commands: AgentCommand[]): void {
-    for (const command of commands) this.performOne(command);
+  perform(effects: AgentEffect[]): void {
+    for (const effect of effects) this.performOne(effect);
   }
 
   /** Passes queued signals on to the process. */
@@ -83,35 +83,35 @@ export class Effects {
     }
   }
 
-  private performOne(command: AgentCommand): void {
-    switch (command.kind) {
+  private performOne(effect: AgentEffect): void {
+    switch (effect.kind) {
       case 'admit':
-        return this.detach(() => this.admit(command.admission));
+        return this.detach(() => this.admit(effect.admission));
       case 'run':
-        return this.detach(() => this.run(command.generation));
+        return this.detach(() => this.run(effect.generation));
       case 'stop':
-        return this.detach(() => this.stop(command.generation, command));
+        return this.detach(() => this.stop(effect.generation, effect));
       case 'pause':
       case 'resume':
-        return this.detach(() => this.hold(command));
+        return this.detach(() => this.hold(effect));
       case 'look-up':
         return this.detach(() => this.lookUp());
       case 'sleep':
-        return this.detach(() => this.sleep(command.delayMs));
+        return this.detach(() => this.sleep(effect.delayMs));
       case 'cancel-sleep':
         return this.sleeping?.cancel();
       case 'await':
-        return this.detach(() => this.awaitDependencies(command));
+        return this.detach(() => this.awaitDependencies(effect));
       case 'cancel-await':
         return this.waiting?.cancel();
       case 'fail-stop':
-        return this.detach(() => this.failStop(command));
+        return this.detach(() => this.failStop(effect));
       case 'notice':
       case 'notice-over':
       case 'open-incident':
       case 'update-incident':
       case 'resolve-incident':
-        return this.reports.take(command);
+        return this.reports.take(effect);
     }
   }
 
@@ -227,8 +227,8 @@ export class Effects {
     return this.holding;
   }
 
-  private async hold(command: Hold): Promise<AgentEvent | undefined> {
-    this.wantedHold = command;
+  private async hold(effect: Hold): Promise<AgentEvent | undefined> {
+    this.wantedHold = effect;
     if (this.holding) return undefined;
     this.holding = true;
     for (;;) {
@@ -284,7 +284,7 @@ export class Effects {
         throw new Error(`Not an answer: ${JSON.stringify(known)}`);
       // The roster may hold a decision of a task that was never completed; what is published from now on is later.
       this.life.sequence = Math.max(this.life.sequence, known.sequence);
-      return { kind: 'reconcile', custody: known.custody, handledBefore: handled };
+      return { kind: 'custody-answered', custody: known.custody, handledBefore: handled };
     } catch (error) {
       log.warn('the custodian was not asked', { agent_id: this.agentId, error: String(error) });
       return undefined; // who has seen a difference sees it again
@@ -308,8 +308,8 @@ export class Effects {
   }
 
   /** Not cancelled at once, but left: the host finds out with its next heartbeat. */
-  private async awaitDependencies(command: Wait): Promise<AgentEvent | undefined> {
-    const { wait, dependencies } = command;
+  private async awaitDependencies(effect: Wait): Promise<AgentEvent | undefined> {
+    const { wait, dependencies } = effect;
     const scope = new CancellationScope();
     this.waiting = scope;
     const { awaitDependencies } = proxyActivities<HostActivities>({

@@ -46,7 +46,7 @@ export function registerHandlers(life: Life): void {
   setHandler(defineSignal<[Reconcile]>(RECONCILE_SIGNAL), (told) => {
     if (typeof told?.fence !== 'number') return;
     const { sequence = 0, ...custody } = told;
-    enqueue(life, { kind: 'told', custody, isLater: sequence > life.sequence });
+    enqueue(life, { kind: 'custody-hinted', custody, isLater: sequence > life.sequence });
   });
   setHandler(defineSignal<[Notice]>(NOTICE_SIGNAL), (notice) => {
     const { generation, summary } = notice ?? {};
@@ -162,9 +162,9 @@ function signalOf(life: Life, name: string): string {
 /** What is not to run cannot be paused, and a resume must not start what was stopped. */
 function checkWanted({ input, state }: Life, verb: 'pause' | 'resume'): void {
   const { desired, phase } = state;
-  const isAtRest = phase.kind === 'completed' || phase.kind === 'disabled' || phase.kind === 'closed';
-  if ((desired === 'running' || desired === 'paused') && !isAtRest) return;
-  const is = isAtRest ? phase.kind : desired;
+  const hasNothingToPause = phase.kind === 'completed' || phase.kind === 'disabled' || phase.kind === 'closed';
+  if ((desired === 'running' || desired === 'paused') && !hasNothingToPause) return;
+  const is = hasNothingToPause ? phase.kind : desired;
   throw refusal(`Cannot ${verb} ${input.agent_id}: it is ${is}`, 'AGENT_NOT_RUNNING');
 }
 

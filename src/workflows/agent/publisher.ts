@@ -8,7 +8,7 @@ import {
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES } from '../../contract/names.ts';
-import type { AgentCommand } from '../../domain/agent-state.ts';
+import type { AgentEffect } from '../../domain/agent-state.ts';
 import { snapshot } from '../../domain/agent-reducer.ts';
 import type { Decision, Transition } from '../../contract/decision.ts';
 import type { Life } from './life.ts';
@@ -33,17 +33,12 @@ export class Publisher {
   }
 
   /** Writes incidents into the transitions. */
-  note(commands: AgentCommand[]): void {
-    for (const command of commands) {
-      if (command.kind === 'notice')
-        this.append('incident', `notice of ${this.life.input.agent_id}: ${command.summary}`);
-      if (
-        command.kind === 'open-incident' ||
-        command.kind === 'update-incident' ||
-        command.kind === 'resolve-incident'
-      ) {
-        const verb = command.kind.replace('-incident', '');
-        this.append('incident', `${verb} ${this.life.input.agent_id}/${command.episode}: ${command.summary}`);
+  note(effects: AgentEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'notice') this.append('incident', `notice of ${this.life.input.agent_id}: ${effect.summary}`);
+      if (effect.kind === 'open-incident' || effect.kind === 'update-incident' || effect.kind === 'resolve-incident') {
+        const verb = effect.kind.replace('-incident', '');
+        this.append('incident', `${verb} ${this.life.input.agent_id}/${effect.episode}: ${effect.summary}`);
       }
     }
   }

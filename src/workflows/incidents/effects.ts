@@ -1,9 +1,9 @@
-/** Carries out what the reducer of an incident commands. Each effect runs by itself and reports back with an event. */
+/** Carries out the effects that the reducer of an incident returns. Each runs by itself and reports back with an event. */
 import { log, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { AskerRequest, IncidentActivities, NoticePlan } from '../../contract/incident-activities.ts';
 import { decisionViewOf, incidentViewOf } from '../../contract/incident-record.ts';
 import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
-import type { IncidentCommand, IncidentEvent, IncidentState } from '../../domain/incidents/incident-state.ts';
+import type { IncidentEffect, IncidentEvent, IncidentState } from '../../domain/incidents/incident-state.ts';
 import { describeAction } from '../../domain/incidents/incident-words.ts';
 import { noticeOf } from '../../domain/incidents/notice.ts';
 import type { Json } from '../../domain/messages/message.ts';
@@ -19,7 +19,7 @@ const EXECUTION_BEAT = '12s';
 /** When to look again after a look that broke off. */
 const LOOK_AGAIN_MS = 60_000;
 
-type Command<Kind extends IncidentCommand['kind']> = Extract<IncidentCommand, { kind: Kind }>;
+type EffectOf<Kind extends IncidentEffect['kind']> = Extract<IncidentEffect, { kind: Kind }>;
 
 export class IncidentEffects {
   private readonly life: IncidentLife;
@@ -34,36 +34,36 @@ export class IncidentEffects {
     return this.open === 0;
   }
 
-  perform(commands: readonly IncidentCommand[]): void {
-    for (const command of commands) this.detach(command);
+  perform(effects: readonly IncidentEffect[]): void {
+    for (const effect of effects) this.detach(effect);
   }
 
-  private detach(command: IncidentCommand): void {
+  private detach(effect: IncidentEffect): void {
     const { state } = this.life;
     if (state === null) return;
     this.open += 1;
-    // As it stands at this command: what is told must not be what becomes of it later. An effect that throws is a defect.
-    void this.carryOut(command, state).then(() => (this.open -= 1));
+    // As it stands at this effect: what is told must not be what becomes of it later. An effect that throws is a defect.
+    void this.carryOut(effect, state).then(() => (this.open -= 1));
   }
 
-  private carryOut(command: IncidentCommand, state: IncidentState): Promise<void> {
-    switch (command.kind) {
+  private carryOut(effect: IncidentEffect, state: IncidentState): Promise<void> {
+    switch (effect.kind) {
       case 'plan':
-        return this.plan(command, state);
+        return this.plan(effect, state);
       case 'tell-chief':
-        return this.tellChief(command, state);
+        return this.tellChief(effect, state);
       case 'tell-people':
-        return this.tellPeople(command, state);
+        return this.tellPeople(effect, state);
       case 'tell-asker':
-        return this.tellAsker(command, state);
+        return this.tellAsker(effect, state);
       case 'execute':
-        return this.execute(command, state);
+        return this.execute(effect, state);
       case 'check-recovery':
-        return this.checkRecovery(command);
+        return this.checkRecovery(effect);
     }
   }
 
-  private async plan({ round }: Command<'plan'>, state: IncidentState): Promise<void> {
+  private async plan({ round }: EffectOf<'plan'>, state: IncidentState): Promise<void> {
     const { incidentId, kind, agentId, openedBy, proposal, decision } = state;
     const pending = proposal !== null && decision === null ? proposal : null;
     try {
@@ -82,8 +82,8 @@ export class IncidentEffects {
     }
   }
 
-  private async tellChief(command: Command<'tell-chief'>, state: IncidentState): Promise<void> {
-    const { round, id, chief, about } = command;
+  private async tellChief(effect: EffectOf<'tell-chief'>, state: IncidentState): Promise<void> {
+    const { round, id, chief, about } = effect;
     let failure: string | null;
     try {
       const answer = await activities(`${about} to ${chief}`).tellChief({
@@ -104,7 +104,7 @@ export class IncidentEffects {
     this.report({ kind: 'chief-told', round, id, chief, about, failure });
   }
 
-  private async tellPeople({ id, about }: Command<'tell-people'>, state: IncidentState): Promise<void> {
+  private async tellPeople({ id, about }: EffectOf<'tell-people'>, state: IncidentState): Promise<void> {
     const { severity } = state;
     const notice = noticeOf(state, about);
     const plan = await this.planNotice(state);
@@ -135,7 +135,7 @@ export class IncidentEffects {
   /** @returns false if it could not be handed over: then people are disturbed rather than not told */
   private async defer(
     id: string,
-    about: Command<'tell-people'>['about'],
+    about: EffectOf<'tell-people'>['about'],
     state: IncidentState,
     { channels }: NoticePlan,
     quiet: NonNullable<NoticePlan['quiet']>,
@@ -155,7 +155,7 @@ export class IncidentEffects {
     }
   }
 
-  private async tellAsker({ asker, what }: Command<'tell-asker'>, state: IncidentState): Promise<void> {
+  private async tellAsker({ asker, what }: EffectOf<'tell-asker'>, state: IncidentState): Promise<void> {
     try {
       const { failure } = await activities(`${what} to ${asker}`).tellAsker({
         incident_id: state.incidentId,
@@ -168,7 +168,7 @@ export class IncidentEffects {
     }
   }
 
-  private async execute({ action }: Command<'execute'>, state: IncidentState): Promise<void> {
+  private async execute({ action }: EffectOf<'execute'>, state: IncidentState): Promise<void> {
     const by = state.decision?.by ?? '';
     try {
       const options = { startToCloseTimeout: EXECUTION_TIMEOUT, heartbeatTimeout: EXECUTION_BEAT };
@@ -185,7 +185,7 @@ export class IncidentEffects {
     }
   }
 
-  private async checkRecovery({ agentId, stableMs }: Command<'check-recovery'>): Promise<void> {
+  private async checkRecovery({ agentId, stableMs }: EffectOf<'check-recovery'>): Promise<void> {
     try {
       const request = { agent_id: agentId, stable_ms: stableMs };
       const { recovered, says, again_ms } = await activities(`has ${agentId} recovered?`).checkRecovery(request);
@@ -210,7 +210,7 @@ function activities(what: string, options: Partial<ActivityOptions> = {}): Incid
   });
 }
 
-function messageToAsker(state: IncidentState, what: Command<'tell-asker'>['what']): AskerRequest['message'] {
+function messageToAsker(state: IncidentState, what: EffectOf<'tell-asker'>['what']): AskerRequest['message'] {
   const { incidentId, proposal, decision, execution, resolved, life } = state;
   const action = (proposal?.action ?? null) as Json;
   // One life may see several proposals, and one proposal may be withdrawn several times.

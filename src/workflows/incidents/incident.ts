@@ -81,7 +81,7 @@ function begin(life: IncidentLife, start: IncidentStart | undefined, effects: In
   if (life.state !== null) {
     const known = restored(life.state, life.name, Date.now());
     life.state = known.state;
-    effects.perform(known.commands);
+    effects.perform(known.effects);
   }
   if (start?.summary === undefined) return;
   try {
@@ -98,7 +98,7 @@ function take(life: IncidentLife, { event, answer }: Entry, effects: IncidentEff
     return answer?.({ kind: 'refused', code: 'INCIDENT_NOT_FOUND', message });
   }
   life.state = next.state;
-  effects.perform(next.commands);
+  effects.perform(next.effects);
   answer?.(next.answer);
 }
 

@@ -3,13 +3,13 @@ import { condition, log, patched, proxyActivities, workflowInfo } from '@tempora
 import type { IncidentActivities, IncidentNews } from '../../contract/incident-activities.ts';
 import { incidentIdOfAgent, incidentIdOfLimit } from '../../contract/incident-view.ts';
 import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
-import type { AgentCommand } from '../../domain/agent-state.ts';
+import type { AgentEffect } from '../../domain/agent-state.ts';
 import type { Trouble } from '../../domain/incidents/agent-trouble.ts';
 import type { Life } from '../agent/life.ts';
 import { summaryOf } from '../summary.ts';
 
-type IncidentCommand = Extract<
-  AgentCommand,
+type ReportingEffect = Extract<
+  AgentEffect,
   { kind: 'open-incident' | 'update-incident' | 'resolve-incident' | 'notice' | 'notice-over' }
 >;
 
@@ -28,11 +28,11 @@ export class IncidentReports {
     void this.tell();
   }
 
-  take(command: IncidentCommand): void {
-    log.warn(command.kind, { agent_id: this.agentId, summary: command.summary });
+  take(effect: ReportingEffect): void {
+    log.warn(effect.kind, { agent_id: this.agentId, summary: effect.summary });
     // In a run from before there were incidents only the log has heard of it.
     if (!patched('incidents')) return;
-    this.life.reports = [...(this.life.reports ?? []), this.newsOf(command)];
+    this.life.reports = [...(this.life.reports ?? []), this.newsOf(effect)];
     void this.tell();
   }
 
@@ -40,16 +40,16 @@ export class IncidentReports {
     if (this.isTelling) await condition(() => !this.isTelling, LAST_WORDS);
   }
 
-  private newsOf(command: IncidentCommand): IncidentNews {
-    const { summary } = command;
-    switch (command.kind) {
+  private newsOf(effect: ReportingEffect): IncidentNews {
+    const { summary } = effect;
+    switch (effect.kind) {
       case 'open-incident':
       case 'update-incident':
-        return this.report(incidentIdOfAgent(this.agentId, command.episode), summary, command.trouble);
+        return this.report(incidentIdOfAgent(this.agentId, effect.episode), summary, effect.trouble);
       case 'notice':
-        return this.report(incidentIdOfLimit(this.agentId), summary, command.trouble);
+        return this.report(incidentIdOfLimit(this.agentId), summary, effect.trouble);
       case 'resolve-incident':
-        return { kind: 'over', incident_id: incidentIdOfAgent(this.agentId, command.episode), note: summary };
+        return { kind: 'over', incident_id: incidentIdOfAgent(this.agentId, effect.episode), note: summary };
       case 'notice-over':
         return { kind: 'over', incident_id: incidentIdOfLimit(this.agentId), note: summary };
     }

@@ -1,4 +1,4 @@
-/** Carries out what the reducer of runs commands. Each effect runs by itself and reports back with an event in the queue. */
+/** Carries out the effects that the reducer of runs returns. Each runs by itself and reports back with an event in the queue. */
 import {
   ActivityFailure,
   ApplicationFailure,
@@ -11,7 +11,7 @@ import { isErrorCode } from '../../contract/errors.ts';
 import type { IncidentReport } from '../../contract/incident-view.ts';
 import { ORCHESTRATOR_QUEUE, workflowIdOf } from '../../contract/names.ts';
 import { partsOf, WATCH_SIGNAL, type RunActivities, type RunTarget, type Watch } from '../../contract/run-workflow.ts';
-import type { RunCommand, RunEvent } from '../../domain/runs/run-state.ts';
+import type { RunEffect, RunEvent } from '../../domain/runs/run-state.ts';
 import type { RunLife } from './life.ts';
 import { summaryOf } from '../summary.ts';
 
@@ -53,17 +53,17 @@ export class RunEffects {
     });
   }
 
-  perform(commands: RunCommand[]): void {
-    for (const command of commands) this.performOne(command);
+  perform(effects: RunEffect[]): void {
+    for (const effect of effects) this.performOne(effect);
   }
 
-  private performOne(command: RunCommand): void {
-    switch (command.kind) {
+  private performOne(effect: RunEffect): void {
+    switch (effect.kind) {
       case 'start':
-        return this.detach(() => this.start(command.attempt));
+        return this.detach(() => this.start(effect.attempt));
       case 'wait':
         return this.detach(async () => {
-          await sleep(command.delayMs, { summary: summaryOf(this.life.progress.reason) });
+          await sleep(effect.delayMs, { summary: summaryOf(this.life.progress.reason) });
           return { kind: 'waited' };
         });
       case 'watch':
@@ -71,14 +71,14 @@ export class RunEffects {
       case 'stop':
         return this.detach(async () => {
           await this.surely(() =>
-            activities(`stop ${this.target.agent_id}`).stopRun({ ...this.target, reason: command.reason }),
+            activities(`stop ${this.target.agent_id}`).stopRun({ ...this.target, reason: effect.reason }),
           );
           return undefined;
         });
       case 'withdraw':
         return this.detach(async () => {
           await this.surely(() =>
-            activities('take the task back').withdrawTask({ ...this.target, reason: command.reason }),
+            activities('take the task back').withdrawTask({ ...this.target, reason: effect.reason }),
           );
           return { kind: 'withdrawn' };
         });
@@ -92,7 +92,7 @@ export class RunEffects {
           return { kind: 'cleaned' };
         });
       case 'report':
-        return this.report(this.reportOf(command));
+        return this.report(this.reportOf(effect));
     }
   }
 
@@ -198,12 +198,7 @@ export class RunEffects {
     }
   }
 
-  private reportOf({
-    severity,
-    summary: says,
-    tried,
-    needed,
-  }: Extract<RunCommand, { kind: 'report' }>): IncidentReport {
+  private reportOf({ severity, summary: says, tried, needed }: Extract<RunEffect, { kind: 'report' }>): IncidentReport {
     const { schedule_id: scheduleId, run_id, agent_id } = this.life.input;
     return {
       incident_id: scheduleId === undefined ? `run.${run_id}` : `schedule.${scheduleId}.run`,

@@ -57,7 +57,7 @@ export async function run(given: RunInput, before?: RunLife): Promise<RunResult>
 
   return CancellationScope.nonCancellable(async () => {
     effects.begin(Date.now());
-    effects.perform(isContinued ? resumeRun(life.progress) : beginRun().commands);
+    effects.perform(isContinued ? resumeRun(life.progress) : beginRun().effects);
     publish(life);
     for (;;) {
       await condition(() => life.queue.length > 0);
@@ -65,7 +65,7 @@ export async function run(given: RunInput, before?: RunLife): Promise<RunResult>
         if (isAsBefore(life, event)) continue;
         const next = stepRun(life.progress, event, terms);
         life.progress = next.run;
-        effects.perform(next.commands);
+        effects.perform(next.effects);
       }
       if (life.progress.phase.kind === 'done') life.endedAtMs = Date.now();
       publish(life);

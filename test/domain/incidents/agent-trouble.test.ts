@@ -30,9 +30,9 @@ function failing(domain: BuiltInFaultDomain, times: number): World {
 }
 
 const told = (world: World): [kind: string, trouble: string, severity: string][] =>
-  world.incidents.flatMap((command) =>
-    'trouble' in command
-      ? [[`${command.kind} ${command.trouble.kind}`, describeTrouble(command.trouble), command.trouble.severity]]
+  world.incidents.flatMap((effect) =>
+    'trouble' in effect
+      ? [[`${effect.kind} ${effect.trouble.kind}`, describeTrouble(effect.trouble), effect.trouble.severity]]
       : [],
   );
 

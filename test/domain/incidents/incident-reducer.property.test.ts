@@ -24,7 +24,7 @@ class Watched {
   move(name: string, apply: (world: IncidentWorld) => void): void {
     const before = this.world.state;
     apply(this.world);
-    const { state, commands } = this.world;
+    const { state, effects } = this.world;
     const { decision } = state;
     // One that was over and is reported anew is another proposal.
     if (state.openedByReport !== before.openedByReport) {
@@ -35,11 +35,11 @@ class Watched {
     if (this.decisions.size > 1) this.violations.push(`decided twice: ${[...this.decisions].join(' and ')}`);
     if (decision?.via === 'expiry' && this.onExpiry === 'keep') this.violations.push('its expiry has decided');
     if (decision?.via === 'rule') this.violations.push('a rule has decided that does not exist');
-    this.executions += commands.filter(({ kind }) => kind === 'execute').length;
+    this.executions += effects.filter(({ kind }) => kind === 'execute').length;
     if (this.executions > 1) this.violations.push('asked for twice');
-    const news = commands.filter((command) => command.kind === 'tell-people' && !this.seen.has(command.id));
-    for (const command of news) if (command.kind === 'tell-people') this.seen.add(command.id);
-    const isReminded = news.some((command) => command.kind === 'tell-people' && command.about === 'reminder');
+    const news = effects.filter((effect) => effect.kind === 'tell-people' && !this.seen.has(effect.id));
+    for (const effect of news) if (effect.kind === 'tell-people') this.seen.add(effect.id);
+    const isReminded = news.some((effect) => effect.kind === 'tell-people' && effect.about === 'reminder');
     if (isReminded && state.status !== 'open') this.violations.push(`reminded although it is ${state.status}`);
     if (news.length > 0 && before.escalation.stage === 'chief') {
       const isTheirTurn =
@@ -49,7 +49,7 @@ class Watched {
         state.status === 'resolved';
       if (!isTheirTurn) this.violations.push(`${name} told people while the chief had time`);
     }
-    this.world.commands = commands.filter(({ kind }) => kind === 'tell-chief' || kind === 'tell-people');
+    this.world.effects = effects.filter(({ kind }) => kind === 'tell-chief' || kind === 'tell-people');
   }
 }
 
@@ -72,9 +72,9 @@ const constants: Record<string, (world: IncidentWorld) => void> = {
   worse: (w) => w.report({ severity: 'critical' }),
   again: (w) => w.report({}, 'w1', 'r1'),
   lost: (w) => {
-    const { state, commands } = restored(w.state, `life${w.nowMs}`, w.nowMs);
+    const { state, effects } = restored(w.state, `life${w.nowMs}`, w.nowMs);
     w.state = state;
-    w.commands = commands;
+    w.effects = effects;
   },
 };
 const move = fc.oneof(
@@ -145,7 +145,7 @@ describe('incident reducer', () => {
         const { world } = play(s);
         const { status, escalation, told, execution } = world.state;
         if (status !== 'open' || execution?.state === 'pending') return;
-        const asked = world.commands.length > 0 || escalation.stage === 'planning';
+        const asked = world.effects.length > 0 || escalation.stage === 'planning';
         const heard = told.chief !== null || told.people;
         expect([asked || heard || escalation.dueMs !== null, escalation.stage]).toEqual([true, expect.anything()]);
         expect(escalation.stage).not.toBe('none');

@@ -342,15 +342,15 @@ describe('restored', () => {
 
   it('does not carry out again what may have been carried out', () => {
     const world = new IncidentWorld({ proposal: PROPOSAL }).plan(TO_PEOPLE).decide('approved');
-    const { state, commands } = restored(world.state, 'life2', world.nowMs);
+    const { state, effects } = restored(world.state, 'life2', world.nowMs);
     expect(state.execution).toMatchObject({ state: 'failed' });
-    expect(commands.map(({ kind }) => kind)).not.toContain('execute');
+    expect(effects.map(({ kind }) => kind)).not.toContain('execute');
   });
 
   it('goes on telling where it was', () => {
     const world = new IncidentWorld();
-    expect(restored(world.state, 'l2', world.nowMs).commands).toMatchObject([{ kind: 'plan', round: 2 }]);
+    expect(restored(world.state, 'l2', world.nowMs).effects).toMatchObject([{ kind: 'plan', round: 2 }]);
     world.plan(TO_CHIEF).chiefTold();
-    expect(restored(world.state, 'l2', world.nowMs).commands).toEqual([]);
+    expect(restored(world.state, 'l2', world.nowMs).effects).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { birth, dueAtMs, step } from '../../../src/domain/incidents/incident-red
 import type {
   EscalationPlan,
   IncidentAnswer,
-  IncidentCommand,
+  IncidentEffect,
   IncidentEvent,
   IncidentState,
   IncidentStep,
@@ -34,13 +34,13 @@ export const PROPOSAL = {
 export const TO_CHIEF: EscalationPlan = { rule: null, chief: { agentId: 'boss', ackMs: 300_000 }, why: null };
 export const TO_PEOPLE: EscalationPlan = { rule: null, chief: null, why: 'the chief boss is down' };
 
-type Of<Kind extends IncidentCommand['kind']> = Extract<IncidentCommand, { kind: Kind }>;
+type Of<Kind extends IncidentEffect['kind']> = Extract<IncidentEffect, { kind: Kind }>;
 
 /** One incident, and what it has asked for so far. Tests carry out as much of that as they like. */
 export class IncidentWorld {
   nowMs = 1_000_000_000;
   state: IncidentState;
-  commands: IncidentCommand[] = [];
+  effects: IncidentEffect[] = [];
   answer: IncidentAnswer;
   private reports = 1;
 
@@ -52,9 +52,9 @@ export class IncidentWorld {
     this.take(born);
   }
 
-  private take({ state, commands, answer }: IncidentStep): void {
+  private take({ state, effects, answer }: IncidentStep): void {
     this.state = JSON.parse(JSON.stringify(state)) as IncidentState;
-    this.commands.push(...commands);
+    this.effects.push(...effects);
     this.answer = answer;
   }
 
@@ -74,8 +74,8 @@ export class IncidentWorld {
 
   /** The chief has got what was for it. */
   chiefTold(failure: string | null = null): this {
-    for (const command of this.taken('tell-chief')) {
-      const { round, id, chief, about } = command;
+    for (const effect of this.taken('tell-chief')) {
+      const { round, id, chief, about } = effect;
       this.send({ kind: 'chief-told', round, id, chief, about, failure });
     }
     return this;
@@ -109,9 +109,9 @@ export class IncidentWorld {
   }
 
   /** What was asked for of this kind and not taken yet. */
-  taken<Kind extends IncidentCommand['kind']>(kind: Kind): Of<Kind>[] {
-    const mine = this.commands.filter((command): command is Of<Kind> => command.kind === kind);
-    this.commands = this.commands.filter((command) => command.kind !== kind);
+  taken<Kind extends IncidentEffect['kind']>(kind: Kind): Of<Kind>[] {
+    const mine = this.effects.filter((effect): effect is Of<Kind> => effect.kind === kind);
+    this.effects = this.effects.filter((effect) => effect.kind !== kind);
     return mine;
   }
 

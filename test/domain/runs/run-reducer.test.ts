@@ -6,7 +6,7 @@ import type {
   Rest,
   RunAnswer,
   RunCollected,
-  RunCommand,
+  RunEffect,
   RunEvent,
   RunProgress,
   RunTerms,
@@ -55,17 +55,17 @@ const spawnFailed = (attempt: number): RunEvent => ({
   start: { kind: 'failed', code: 'SPAWN_FAILED', message: 'Cannot run "nothing": ENOENT', again: true },
 });
 
-/** Plays events; the commands of the last one come with the state. */
-function play(terms: RunTerms, ...events: RunEvent[]): { run: RunProgress; commands: RunCommand[]; all: RunCommand[] } {
-  let { run, commands } = beginRun();
-  const all = [...commands];
+/** Plays events; the effects of the last one come with the state. */
+function play(terms: RunTerms, ...events: RunEvent[]): { run: RunProgress; effects: RunEffect[]; all: RunEffect[] } {
+  let { run, effects } = beginRun();
+  const all = [...effects];
   for (const event of events) {
-    ({ run, commands } = stepRun(run, event, terms));
-    all.push(...commands);
+    ({ run, effects } = stepRun(run, event, terms));
+    all.push(...effects);
   }
-  return { run, commands, all };
+  return { run, effects, all };
 }
-const kinds = (commands: RunCommand[]): string[] => commands.map(({ kind }) => kind);
+const kinds = (effects: RunEffect[]): string[] => effects.map(({ kind }) => kind);
 
 describe('a run with a process of its own', () => {
   it('succeeds when its agent completes, and keeps output and exit', () => {
@@ -77,7 +77,7 @@ describe('a run with a process of its own', () => {
 
   it('deletes its agent before it is done, if that is wanted', () => {
     const before = play(SCHEDULED, startedIn('process'), { kind: 'rest', rest: restOf() }, collectedOf());
-    expect(kinds(before.commands)).toEqual(['clean-up']);
+    expect(kinds(before.effects)).toEqual(['clean-up']);
     expect(stateOfRun(before.run)).toBe('running');
     expect(stateOfRun(stepRun(before.run, { kind: 'cleaned' }, SCHEDULED).run)).toBe('succeeded');
   });
@@ -126,43 +126,43 @@ describe('a run with a process of its own', () => {
   });
 
   it('tries a start that fails three times, with a pause between, then tells people', () => {
-    let { run, commands } = beginRun();
+    let { run, effects } = beginRun();
     const delays: number[] = [];
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      expect(commands).toEqual([{ kind: 'start', attempt }]);
-      ({ run, commands } = stepRun(run, spawnFailed(attempt), TERMS));
-      const [wait] = commands;
+      expect(effects).toEqual([{ kind: 'start', attempt }]);
+      ({ run, effects } = stepRun(run, spawnFailed(attempt), TERMS));
+      const [wait] = effects;
       if (wait?.kind !== 'wait') break;
       delays.push(wait.delayMs);
-      ({ run, commands } = stepRun(run, { kind: 'waited' }, TERMS));
+      ({ run, effects } = stepRun(run, { kind: 'waited' }, TERMS));
     }
     expect(delays).toEqual([1000, 5000]);
     expect(run.phase).toEqual({
       kind: 'done',
       outcome: { state: 'failed', reason: 'it could not be started: Cannot run "nothing": ENOENT' },
     });
-    expect(commands).toEqual([
+    expect(effects).toEqual([
       expect.objectContaining({ kind: 'report', tried: 'started 3 times, with a pause between: failed' }),
     ]);
   });
 
   it('counts an agent at rest that cannot start, too', () => {
     const rest = restOf({ how: 'disabled', ran: false, exit: null, reason: 'gave up: ENOENT' });
-    const { run, commands } = play(TERMS, startedIn('process'), { kind: 'rest', rest });
+    const { run, effects } = play(TERMS, startedIn('process'), { kind: 'rest', rest });
     expect(run.phase).toEqual({ kind: 'waiting', why: 'spawn' });
-    expect(commands).toEqual([{ kind: 'wait', delayMs: 1000 }]);
+    expect(effects).toEqual([{ kind: 'wait', delayMs: 1000 }]);
   });
 
   it('does not try again what cannot succeed', () => {
     const start = { kind: 'failed', code: 'AGENT_NOT_FOUND', message: 'There is no agent a', again: false } as const;
-    const { run, commands } = play(TERMS, { kind: 'started', attempt: 1, start });
+    const { run, effects } = play(TERMS, { kind: 'started', attempt: 1, start });
     expect(stateOfRun(run)).toBe('failed');
-    expect(commands).toEqual([expect.objectContaining({ kind: 'report', tried: 'started once: failed' })]);
+    expect(effects).toEqual([expect.objectContaining({ kind: 'report', tried: 'started once: failed' })]);
   });
 
   it('stops its agent when time is up, and is done when that is at rest', () => {
     const late = play(SCHEDULED, startedIn('process'), { kind: 'timeout', afterMs: 5000 });
-    expect(kinds(late.commands)).toEqual(['stop', 'watch']);
+    expect(kinds(late.effects)).toEqual(['stop', 'watch']);
     const rest = restOf({ how: 'stopped', exit: { code: null, signal: 'SIGTERM', cause: 'operator' } });
     const ended = play(
       SCHEDULED,
@@ -199,9 +199,9 @@ describe('a run with a process of its own', () => {
   });
 
   it('is stopped at once if it was cancelled while it started', () => {
-    const { run, commands } = play(TERMS, { kind: 'cancel', by: 'admin' }, startedIn('process'));
+    const { run, effects } = play(TERMS, { kind: 'cancel', by: 'admin' }, startedIn('process'));
     expect(run.phase).toEqual({ kind: 'ending', outcome: { state: 'cancelled', reason: 'cancelled by admin' } });
-    expect(kinds(commands)).toEqual(['stop', 'watch']);
+    expect(kinds(effects)).toEqual(['stop', 'watch']);
     expect(stateOfRun(play(TERMS, { kind: 'cancel', by: 'admin' }, spawnFailed(1)).run)).toBe('cancelled');
   });
 
@@ -377,12 +377,12 @@ describe('stepRun', () => {
           const step = stepRun(run, each, terms);
           run = step.run;
           if (before.phase.kind === 'done') expect(run).toEqual(before);
-          if (kinds(step.commands).includes('stop')) expect(run.via).toBe('process');
-          if (kinds(step.commands).includes('withdraw')) expect(run.via).toBe('mailbox');
-          if (kinds(step.commands).includes('clean-up'))
+          if (kinds(step.effects).includes('stop')) expect(run.via).toBe('process');
+          if (kinds(step.effects).includes('withdraw')) expect(run.via).toBe('mailbox');
+          if (kinds(step.effects).includes('clean-up'))
             expect([terms.cleanup, run.via === null]).toEqual(['delete', false]);
           if (run.phase.kind !== 'done' && run.phase.kind !== before.phase.kind)
-            expect(step.commands.length > 0 || run.phase.kind === 'running').toBe(true);
+            expect(step.effects.length > 0 || run.phase.kind === 'running').toBe(true);
           expect(run.attempt).toBeLessThanOrEqual(MAX_ATTEMPTS);
           expect(JSON.parse(JSON.stringify(run))).toEqual(run);
         }
