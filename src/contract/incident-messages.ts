@@ -9,7 +9,7 @@ import {
   type DaemonAction,
 } from '../domain/incidents/incident-words.ts';
 import { isAgentId } from '../domain/ids.ts';
-import { cut } from '../domain/incidents/notice.ts';
+import { cut } from '../domain/cut.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import type { Json } from '../domain/messages/message.ts';
 import type { IncidentReport, ProposalInput } from './incident-view.ts';

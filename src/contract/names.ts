@@ -1,4 +1,5 @@
 /** Names that both sides of Temporal, and people with Temporal's own tools, use. */
+import { cut } from '../domain/cut.ts';
 
 export const WORKFLOW_TYPE = 'agent';
 export const ORCHESTRATOR_QUEUE = 'orchestrator';
@@ -19,6 +20,12 @@ export const hostOfWorker = (identity: string): string | undefined =>
  * milliseconds; the rest is for a machine that is far too busy.
  */
 export const WORKFLOW_TASK_TIMEOUT = '5s';
+
+/** Temporal refuses summaries over 400 bytes, and a character may take three. */
+const SUMMARY_CHARACTERS = 130;
+
+/** What Temporal shows of a workflow, an activity or a timer. */
+export const summaryOf = (text: string): string => cut(text, SUMMARY_CHARACTERS);
 
 /** Activity ids are `<verb>/<generation>`: the same call asked for again, by whichever run, is the same call. */
 export const ADMISSION_PREFIX = 'admit/';

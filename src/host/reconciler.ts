@@ -14,6 +14,7 @@ import {
   RECONCILE_SIGNAL,
   runActivityId,
   stopActivityId,
+  summaryOf,
   WAIT_PREFIX,
   waitActivityId,
   WORKFLOW_TASK_TIMEOUT,
@@ -274,7 +275,7 @@ export class Reconciler {
         taskQueue: ORCHESTRATOR_QUEUE,
         workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
         args: [input],
-        staticSummary: `agent ${row.agent_id}, ${reason}`.slice(0, 130),
+        staticSummary: summaryOf(`agent ${row.agent_id}, ${reason}`),
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

@@ -11,6 +11,7 @@ import { CodedError, isErrorCode } from '../contract/errors.ts';
 import type { Accepted, CommandArgs } from '../contract/messages.ts';
 import {
   ORCHESTRATOR_QUEUE,
+  summaryOf,
   WORKFLOW_TASK_TIMEOUT,
   WORKFLOW_TYPE,
   workflowIdOf,
@@ -23,8 +24,6 @@ export type TemporalClient = Pick<Client, 'workflow' | 'schedule' | 'withDeadlin
 
 /** The server's word for an update that was accepted by a run which then continued as a new one. */
 const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
-/** Temporal refuses summaries over 400 bytes. */
-const SUMMARY_CHARACTERS = 130;
 
 /** The lives of agents in Temporal, in words of this code: short deadlines, and errors from the table. */
 export class AgentWorkflows {
@@ -52,7 +51,7 @@ export class AgentWorkflows {
           workflowIdConflictPolicy: 'FAIL',
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
           workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-          staticSummary: summaryOf(input),
+          staticSummary: summaryOf(describe(input)),
           args: [input],
         }),
       );
@@ -139,8 +138,7 @@ function coded(error: unknown, agentId: string): unknown {
   return refusal && isErrorCode(refusal.type) ? new CodedError(refusal.type, refusal.message, {}, error) : error;
 }
 
-function summaryOf(input: AgentInput): string {
-  const what = input.template_id ?? input.command?.join(' ') ?? 'agent';
-  const text = input.created_by === undefined ? what : `${what}, created by ${input.created_by}`;
-  return text.length > SUMMARY_CHARACTERS ? `${text.slice(0, SUMMARY_CHARACTERS - 1)}…` : text;
+function describe({ template_id, command, created_by }: AgentInput): string {
+  const what = template_id ?? command?.join(' ') ?? 'agent';
+  return created_by === undefined ? what : `${what}, created by ${created_by}`;
 }

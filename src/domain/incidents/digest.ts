@@ -1,5 +1,6 @@
 /** Notices that quiet hours have deferred: one for all of them at their end. */
-import { cut, type NoticeText } from './notice.ts';
+import { cut } from '../cut.ts';
+import type { NoticeText } from './notice.ts';
 import { SEVERITIES, type IncidentStatus, type NoticeAbout, type Severity } from './incident-words.ts';
 
 /** The latest that there is to say of one incident. */

@@ -1,4 +1,5 @@
 /** What people read of an incident: the value that was seen, its limit, what was tried, what is needed. */
+import { cut } from '../cut.ts';
 import { describeDecision } from './decisions.ts';
 import type { IncidentState } from './incident-state.ts';
 import { describeAction, type NoticeAbout } from './incident-words.ts';
@@ -79,10 +80,3 @@ function whatToDo({ status, proposal, decision, incidentId }: IncidentState): st
 const facts = (parts: (string | null)[]): string => parts.filter((part) => part !== null).join(' · ');
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-
-export function cut(text: string, characters: number): string {
-  if (text.length <= characters) return text;
-  const kept = text.slice(0, characters - 1);
-  // Not through the middle of a character.
-  return `${/[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept}…`;
-}

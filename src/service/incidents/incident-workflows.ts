@@ -18,18 +18,16 @@ import {
   type ReportMessage,
 } from '../../contract/incident-messages.ts';
 import { incidentWorkflowIdOf, type IncidentView } from '../../contract/incident-view.ts';
-import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
+import { ORCHESTRATOR_QUEUE, summaryOf } from '../../contract/names.ts';
 import type { RecordUpdate } from '../../contract/record.ts';
 import type { IncidentState } from '../../domain/incidents/incident-state.ts';
-import { cut } from '../../domain/incidents/notice.ts';
+import { cut } from '../../domain/cut.ts';
 import type { TemporalClient } from '../agent-workflows.ts';
 import { askTemporal, type Asking } from '../temporal-ask.ts';
 import { workflowStatus } from '../workflow-status.ts';
 
 /** The server's word for an update that was accepted by a run which then continued as a new one. */
 const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
-/** Temporal refuses summaries over 400 bytes. */
-const SUMMARY_CHARACTERS = 130;
 
 type Delivered = { id: string; channel: string; state: 'sent' | 'failed'; reason: string | null };
 
@@ -196,7 +194,7 @@ const optionsOf = (incidentId: string, summary: string, start: IncidentStart) =>
   workflowId: incidentWorkflowIdOf(incidentId),
   taskQueue: ORCHESTRATOR_QUEUE,
   workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
-  staticSummary: cut(summary, SUMMARY_CHARACTERS),
+  staticSummary: summaryOf(summary),
   args: [start] as [IncidentStart],
 });
 

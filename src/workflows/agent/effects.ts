@@ -20,6 +20,7 @@ import {
   ORCHESTRATOR_QUEUE,
   runActivityId,
   stopActivityId,
+  summaryOf,
   waitActivityId,
 } from '../../contract/names.ts';
 import type { AgentEffect, AgentEvent, FailStop, StopOrder } from '../../domain/agent-state.ts';
@@ -33,8 +34,6 @@ const RUN_HEARTBEAT_TIMEOUT = '10 minutes';
 const RETRY = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' } as const;
 /** Pause before asking again after an infrastructure failure that no retry policy covers. */
 const AGAIN = '5s';
-/** Temporal refuses summaries over 400 bytes, and a character may take three. */
-const SUMMARY_CHARACTERS = 130;
 
 /** How a process over its limit may be ended. */
 const END_ACTIONS: readonly string[] = ['restart', 'stop', 'kill'];
@@ -129,7 +128,7 @@ export class Effects {
       startToCloseTimeout: '30s',
       retry: RETRY,
       activityId: `${ADMISSION_PREFIX}${admission}`,
-      summary: summary(`resolve ${input.template_id ?? 'the command'} for ${this.agentId}`),
+      summary: summaryOf(`resolve ${input.template_id ?? 'the command'} for ${this.agentId}`),
     });
     try {
       const answer = await resolveTemplate({ input });
@@ -164,7 +163,7 @@ export class Effects {
       heartbeatTimeout: RUN_HEARTBEAT_TIMEOUT,
       retry: RETRY,
       activityId: runActivityId(generation),
-      summary: summary(`generation ${generation}: ${reason}`),
+      summary: summaryOf(`generation ${generation}: ${reason}`),
     });
     try {
       const verdict = await runProcess({
@@ -202,7 +201,7 @@ export class Effects {
           activityId: attempt === 0 ? stopActivityId(generation) : `${stopActivityId(generation)}/${attempt}`,
           heartbeatTimeout: RUN_HEARTBEAT_TIMEOUT,
           startToCloseTimeout: RUN_TIMEOUT,
-          summary: summary(`generation ${generation}: ${this.life.state.reason}`),
+          summary: summaryOf(`generation ${generation}: ${this.life.state.reason}`),
         }).stopProcess({
           agent_id: this.agentId,
           generation,
@@ -234,7 +233,7 @@ export class Effects {
     for (;;) {
       const asked: Hold = this.wantedHold;
       const { generation } = asked;
-      const control = this.control({ summary: summary(`generation ${generation}: ${this.life.state.reason}`) });
+      const control = this.control({ summary: summaryOf(`generation ${generation}: ${this.life.state.reason}`) });
       try {
         const request = { agent_id: this.agentId, generation };
         const custody = await (asked.kind === 'pause' ? control.pauseProcess(request) : control.resumeProcess(request));
@@ -259,7 +258,7 @@ export class Effects {
     const decided = { agent_id: this.agentId, reason, decided_at_ms: decidedAtMs };
     for (;;) {
       try {
-        await this.control({ summary: summary(reason) }).failStop(decided);
+        await this.control({ summary: summaryOf(reason) }).failStop(decided);
         return { kind: 'fail-stopped', decidedAtMs };
       } catch (error) {
         log.warn('a fail-stop broke off; asking again', { agent_id: this.agentId, error: String(error) });
@@ -299,7 +298,7 @@ export class Effects {
     const scope = new CancellationScope();
     this.sleeping = scope;
     try {
-      await scope.run(() => sleep(delayMs, { summary: summary(this.life.state.reason) }));
+      await scope.run(() => sleep(delayMs, { summary: summaryOf(this.life.state.reason) }));
       return { kind: 'backoff-elapsed' };
     } catch (error) {
       if (isCancellation(error)) return undefined;
@@ -319,7 +318,7 @@ export class Effects {
       retry: RETRY,
       activityId: waitActivityId(wait),
       cancellationType: 'TRY_CANCEL',
-      summary: summary(this.life.state.reason),
+      summary: summaryOf(this.life.state.reason),
     });
     for (;;) {
       try {
@@ -381,8 +380,4 @@ function failureOf(error: unknown): { code: string; message: string } {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'INTERNAL', message: cause.message };
   return { code: 'INTERNAL', message: String(cause) };
-}
-
-function summary(text: string): string {
-  return text.length > SUMMARY_CHARACTERS ? `${text.slice(0, SUMMARY_CHARACTERS - 1)}…` : text;
 }

@@ -2,14 +2,13 @@
 import { log, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { AskerRequest, IncidentActivities, NoticePlan } from '../../contract/incident-activities.ts';
 import { decisionViewOf, incidentViewOf } from '../../contract/incident-record.ts';
-import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
+import { ORCHESTRATOR_QUEUE, summaryOf } from '../../contract/names.ts';
 import type { IncidentEffect, IncidentEvent, IncidentState } from '../../domain/incidents/incident-state.ts';
 import { describeAction } from '../../domain/incidents/incident-words.ts';
 import { noticeOf } from '../../domain/incidents/notice.ts';
 import type { Json } from '../../domain/messages/message.ts';
 import type { IncidentLife } from './life.ts';
 import { sendNotice } from './notices.ts';
-import { summaryOf } from '../summary.ts';
 
 const RETRY = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' } as const;
 /** A command waits for what it asks for: as long as an agent may take to stop, and to start again. */

@@ -1,8 +1,7 @@
 /** Sends one notice to people: on the first channel that takes it. */
 import { ActivityFailure, ApplicationFailure, patched, proxyActivities, sleep } from '@temporalio/workflow';
 import type { IncidentActivities, NotifyRequest } from '../../contract/incident-activities.ts';
-import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
-import { summaryOf } from '../summary.ts';
+import { ORCHESTRATOR_QUEUE, summaryOf } from '../../contract/names.ts';
 
 /** Two minutes in all; then the next channel is taken. */
 const ATTEMPTS = {

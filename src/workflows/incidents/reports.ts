@@ -2,11 +2,10 @@
 import { condition, log, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { IncidentActivities, IncidentNews } from '../../contract/incident-activities.ts';
 import { incidentIdOfAgent, incidentIdOfLimit } from '../../contract/incident-view.ts';
-import { ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
+import { ORCHESTRATOR_QUEUE, summaryOf } from '../../contract/names.ts';
 import type { AgentEffect } from '../../domain/agent-state.ts';
 import type { Trouble } from '../../domain/incidents/agent-trouble.ts';
 import type { Life } from '../agent/life.ts';
-import { summaryOf } from '../summary.ts';
 
 type ReportingEffect = Extract<
   AgentEffect,

@@ -9,11 +9,10 @@ import {
 } from '@temporalio/workflow';
 import { isErrorCode } from '../../contract/errors.ts';
 import type { IncidentReport } from '../../contract/incident-view.ts';
-import { ORCHESTRATOR_QUEUE, workflowIdOf } from '../../contract/names.ts';
+import { ORCHESTRATOR_QUEUE, workflowIdOf, summaryOf } from '../../contract/names.ts';
 import { partsOf, WATCH_SIGNAL, type RunActivities, type RunTarget, type Watch } from '../../contract/run-workflow.ts';
 import type { RunEffect, RunEvent } from '../../domain/runs/run-state.ts';
 import type { RunLife } from './life.ts';
-import { summaryOf } from '../summary.ts';
 
 const RETRY = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' } as const;
 /** Before something is asked for again that somebody has failed by hand. */

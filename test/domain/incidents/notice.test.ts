@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { cut } from '../../../src/domain/cut.ts';
 import { deferred, digestNotice, EMPTY_DIGEST, type DeferredNotice } from '../../../src/domain/incidents/digest.ts';
-import { cut, describeTrouble, noticeOf } from '../../../src/domain/incidents/notice.ts';
+import { describeTrouble, noticeOf } from '../../../src/domain/incidents/notice.ts';
 import { IncidentWorld, PROPOSAL, TO_PEOPLE } from './incident-world.ts';
 
 describe('noticeOf', () => {
