@@ -250,9 +250,11 @@ export class Daemon {
       native,
     });
 
-    const { front, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, finite, incidents } =
+    const { front, fleet, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, finite, incidents } =
       this.parts;
     onFleet(roster, this.parts.logs);
+    // From the first probe on, and some are made only when others run.
+    fleet.expectCritical(await configuration.criticalAgents());
     await messaging.open();
     this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
     this.writeDaemonFile();

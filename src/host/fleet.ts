@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Decision } from '../contract/decision.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
 import type { Resources } from '../domain/limits.ts';
 import { isUp } from '../domain/public-state.ts';
+import type { RestartPolicy } from '../domain/restart-policy.ts';
 
 const LOOK_MS = 20;
 
@@ -11,23 +13,31 @@ const LOOK_MS = 20;
  */
 export class Fleet {
   private readonly rows = new Map<string, RosterRow>();
+  /** Critical agents that are about to be made. */
+  private readonly expected = new Set<string>();
+  private readonly faultDomains: () => Record<string, RestartPolicy>;
   private readonly unsubscribe: () => void;
 
-  private constructor(unsubscribe: (fleet: Fleet) => () => void) {
-    this.unsubscribe = unsubscribe(this);
+  private constructor(roster: Roster, faultDomains: () => Record<string, RestartPolicy>) {
+    this.faultDomains = faultDomains;
+    this.unsubscribe = roster.subscribe((change) => {
+      if (change.kind === 'row') this.take(change.row);
+      else this.rows.delete(change.agent_id);
+    });
   }
 
-  static async open(roster: Roster): Promise<Fleet> {
-    const fleet = new Fleet((self) =>
-      roster.subscribe((change) => {
-        if (change.kind === 'row') self.rows.set(change.row.agent_id, change.row);
-        else self.rows.delete(change.agent_id);
-      }),
-    );
+  /** @param faultDomains those that count at the moment */
+  static async open(roster: Roster, faultDomains: () => Record<string, RestartPolicy>): Promise<Fleet> {
+    const fleet = new Fleet(roster, faultDomains);
     for (const row of await roster.list()) {
-      if (!fleet.rows.has(row.agent_id)) fleet.rows.set(row.agent_id, row);
+      if (!fleet.rows.has(row.agent_id)) fleet.take(row);
     }
     return fleet;
+  }
+
+  /** These are critical and will be made: until there is something of them to see, they are not up. */
+  expectCritical(agentIds: string[]): void {
+    for (const agentId of agentIds) if (!this.rows.has(agentId)) this.expected.add(agentId);
   }
 
   get(agentId: string): RosterRow | undefined {
@@ -48,9 +58,10 @@ export class Fleet {
 
   /** Critical agents that are not up, also before they ever were. */
   criticalDown(): { agent_id: string; reason: string }[] {
-    return this.all()
-      .filter((row) => row.decision.critical && !isUp(row.process))
+    const down = this.all()
+      .filter((row) => this.isCritical(row.decision) && !isUp(row.process))
       .map((row) => ({ agent_id: row.agent_id, reason: whyDown(row) }));
+    return [...down, ...[...this.expected].map((agent_id) => ({ agent_id, reason: 'not started yet' }))];
   }
 
   /** Waits until the workflows have dealt with the ends of these incarnations, at most `ms`. */
@@ -64,6 +75,18 @@ export class Fleet {
 
   close(): void {
     this.unsubscribe();
+  }
+
+  private take(row: RosterRow): void {
+    this.rows.set(row.agent_id, row);
+    this.expected.delete(row.agent_id);
+  }
+
+  /** What was never admitted, as without its template, has no policy of its own: what it asks for says what it is. */
+  private isCritical({ critical, checks, input, fault_domain: name }: Decision): boolean {
+    if (critical || checks !== undefined || input.run !== undefined) return critical;
+    const domains = this.faultDomains();
+    return Object.hasOwn(domains, name) && domains[name]?.onGiveUp === 'fail-stop';
   }
 }
 

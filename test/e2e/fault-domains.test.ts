@@ -314,4 +314,37 @@ describe('the critical domain', () => {
       '[critical] resolved: ',
     ]);
   }, 150_000);
+
+  it('is down before it ever was up: not made yet while the master is waited for, or without its template', async () => {
+    daemon = await TestDaemon.make({
+      master: { agent_id: 'boss', template_id: 'not_there' },
+      defaults: QUICKLY,
+      agents: {
+        vital: { ...RUNS, fault_domain: 'critical' },
+        by_template: { template_id: 'vital' },
+        lost: { template_id: 'not_there', fault_domain: 'critical' },
+      },
+    });
+    await daemon.template('vital', { id: 'vital', fault_domain: 'critical', ...RUNS });
+    const started = daemon.start();
+    const first = await until(
+      async () => {
+        const file = await readFile(path.join(daemon!.stateDir, 'daemon.json'), 'utf8').catch(() => '{}');
+        const { ports } = JSON.parse(file) as { ports?: { health?: number } };
+        if (ports?.health === undefined) return undefined;
+        const answer = await fetch(`http://127.0.0.1:${ports.health}/healthz`).catch(() => undefined);
+        return answer && { status: answer.status, text: await answer.text() };
+      },
+      { what: 'the first answer', deadlineMs: 30_000 },
+    );
+    expect(first).toEqual({
+      status: 503,
+      text: 'vital: not started yet\nby_template: not started yet\nlost: not started yet',
+    });
+    await started;
+    await daemon.untilAgent('by_template', isRunning, 'running');
+    await daemon.untilAgent('lost', ({ state }) => state === 'disabled', 'given up');
+    const { critical_down: down } = await daemon.status();
+    expect(down).toEqual([{ agent_id: 'lost', reason: expect.stringContaining('not_there') }]);
+  }, 60_000);
 });

@@ -70,7 +70,7 @@ export interface Base {
 export async function assemble(base: Base): Promise<Parts> {
   const { stateDir, log, env, keys, roster, stores, configuration, temporal, connection, native, trouble } = base;
   const client = new Client({ connection, namespace: temporal.namespace });
-  const fleet = await Fleet.open(roster);
+  const fleet = await Fleet.open(roster, () => configuration.current.faultDomains);
   const logs = new FileLogs(stateDir.file('logs'));
   const { definitions, designLayer: templates } = configuration;
   const doorbell = new Doorbell(client, base.ending, (agentId) => reconciler.handOverOrdersOf(agentId));

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { LoadedConfig } from '../../config/config.ts';
 import { loadConfig } from '../../config/load-config.ts';
@@ -12,6 +13,9 @@ import { Definitions, type DefinitionSettings } from './definitions.ts';
 import { DesignLayer } from './design-layer.ts';
 import { reload } from './reload.ts';
 import type { ScheduleChanges } from './schedule-changes.ts';
+
+/** At most so long a template may take to be heard of its agent's fault domain before the agent is made. */
+const TEMPLATE_MS = 500;
 
 export interface ConfigurationOptions {
   config: LoadedConfig;
@@ -57,6 +61,23 @@ export class Configuration {
   async check(): Promise<void> {
     const { roster, switchConfig } = this.options;
     await takenOverFile({ config: this.config, roster, switchConfig }, await roster.list());
+  }
+
+  /**
+   * Agents of the file whose failure ends the fleet. The file says so of most; a template is asked as long as it answers
+   * at once, for whoever wants to know how the agents are should not have to wait.
+   */
+  async criticalAgents(): Promise<string[]> {
+    const domainOf = async (input: AgentInput): Promise<string | undefined> => {
+      if (input.fault_domain !== undefined || input.template_id === undefined) return input.fault_domain;
+      const definition = this.definitions.admit(input).catch(() => undefined);
+      return (await Promise.race([definition, delay(TEMPLATE_MS, undefined, { ref: false })]))?.fault_domain;
+    };
+    const { agents, faultDomains } = this.config;
+    const domains = await Promise.all(agents.map(domainOf));
+    return agents
+      .filter((_, place) => faultDomains[domains[place] ?? 'default']?.onGiveUp === 'fail-stop')
+      .map(({ agent_id }) => agent_id);
   }
 
   /** Brings the agents of the file, and their schedules, into being. */

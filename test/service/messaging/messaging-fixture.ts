@@ -5,6 +5,7 @@ import { openSqliteBus } from '../../../src/adapters/sqlite/bus.ts';
 import { openSqliteRoster } from '../../../src/adapters/sqlite/roster.ts';
 import { openSqliteState } from '../../../src/adapters/sqlite/state.ts';
 import type { Decision } from '../../../src/contract/decision.ts';
+import { BUILT_IN_FAULT_DOMAINS } from '../../../src/domain/fault-domains.ts';
 import type { Json } from '../../../src/domain/messages/message.ts';
 import type { Place } from '../../../src/domain/messages/queue-name.ts';
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from '../../../src/domain/messages/queue-settings.ts';
@@ -77,7 +78,7 @@ export async function messagingFixture(options: FixtureOptions = {}): Promise<Me
       warn,
     });
     fixture.state = await openSqliteState(path.join(folder, 'state.db'), { warn });
-    fleet = await Fleet.open(fixture.roster);
+    fleet = await Fleet.open(fixture.roster, () => BUILT_IN_FAULT_DOMAINS);
     fixture.messaging = new Messaging(
       {
         bus: fixture.bus,
