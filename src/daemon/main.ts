@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { pino, type Logger } from 'pino';
 import { findConfig } from '../config/find-config.ts';
 import { loadConfig } from '../config/load-config.ts';
@@ -22,15 +21,13 @@ const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
-
 /** `openstarry-daemon start`: runs in the foreground until it is told to end. Sets the exit code. */
 export async function main(options: StartOptions): Promise<void> {
   if (process.platform === 'win32') {
     throw new CodedError('PLATFORM_UNSUPPORTED', 'Windows has no POSIX processes; run the daemon inside WSL');
   }
-  const search = { flag: options.configFile, cwd: process.cwd(), env: process.env, quickstartDir: QUICKSTART };
-  const config = await loadConfig(findConfig(search), process.env);
+  const file = findConfig({ flag: options.configFile, cwd: process.cwd() });
+  const config = await loadConfig(file, process.env);
   const stateDir = new StateDir(process.env);
   refuseAfterFailStop(stateDir, options.clearFailstop === true);
   const log = logger(stateDir);

@@ -1,13 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure } from '@temporalio/common';
-import {
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
-  type Client,
-} from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { AgentInput } from '../contract/agent-input.ts';
-import { CodedError, isErrorCode } from '../contract/errors.ts';
+import { CodedError } from '../contract/errors.ts';
 import type { Accepted, CommandArgs } from '../contract/messages.ts';
 import {
   ORCHESTRATOR_QUEUE,
@@ -17,13 +11,10 @@ import {
   workflowIdOf,
   type CommandName,
 } from '../contract/names.ts';
-import { askTemporal, checkReachable } from './temporal-ask.ts';
+import { askTemporal, askUpdate, checkReachable } from './temporal-ask.ts';
 import { isUnreachable, type TemporalLink } from './temporal-link.ts';
 
 export type TemporalClient = Pick<Client, 'workflow' | 'schedule' | 'withDeadline'>;
-
-/** The server's word for an update that was accepted by a run which then continued as a new one. */
-const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
 
 /** The lives of agents in Temporal, in words of this code: short deadlines, and errors from the table. */
 export class AgentWorkflows {
@@ -76,14 +67,16 @@ export class AgentWorkflows {
     const updateId = onceId ?? randomUUID();
     // By its id an update is known to one run only; by this, to all of a life.
     const asked = onceId === undefined ? args : { ...args, once_id: onceId };
+    const handle = this.#client.workflow.getHandle(workflowIdOf(agentId));
     try {
-      return await this.#update(agentId, name, asked, updateId);
+      return await askUpdate(() =>
+        this.#ask(`${name} ${agentId}`, () =>
+          handle.executeUpdate<Accepted, [CommandArgs[Name]]>(name, { args: [asked], updateId }),
+        ),
+      );
     } catch (error) {
-      if (refusalOf(error)?.type !== CUT_OFF_BY_NEW_RUN) throw coded(error, agentId);
+      throw error instanceof WorkflowNotFoundError ? agentNotFound(agentId) : error;
     }
-    return this.#update(agentId, name, asked, updateId).catch((error: unknown) => {
-      throw coded(error, agentId);
-    });
   }
 
   /** Waits for the end of a run, so that its workflow id is free. @returns false if it did not end in time */
@@ -102,18 +95,6 @@ export class AgentWorkflows {
     checkReachable(this.#link, what);
   }
 
-  #update<Name extends CommandName>(
-    agentId: string,
-    name: Name,
-    args: CommandArgs[Name],
-    updateId: string,
-  ): Promise<Accepted> {
-    const handle = this.#client.workflow.getHandle(workflowIdOf(agentId));
-    return this.#ask(`${name} ${agentId}`, () =>
-      handle.executeUpdate<Accepted, [CommandArgs[Name]]>(name, { args: [args], updateId }),
-    );
-  }
-
   #ask<T>(what: string, call: () => Promise<T>): Promise<T> {
     return askTemporal({ client: this.#client, link: this.#link, timeoutMs: this.#timeoutMs }, what, call);
   }
@@ -125,17 +106,6 @@ export function agentExists(agentId: string): CodedError {
 
 export function agentNotFound(agentId: string): CodedError {
   return new CodedError('AGENT_NOT_FOUND', `There is no agent ${agentId}`, { agent_id: agentId });
-}
-
-function refusalOf(error: unknown): ApplicationFailure | undefined {
-  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-  return cause instanceof ApplicationFailure ? cause : undefined;
-}
-
-function coded(error: unknown, agentId: string): unknown {
-  if (error instanceof WorkflowNotFoundError) return agentNotFound(agentId);
-  const refusal = refusalOf(error);
-  return refusal && isErrorCode(refusal.type) ? new CodedError(refusal.type, refusal.message, {}, error) : error;
 }
 
 function describe({ template_id, command, created_by }: AgentInput): string {

@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure } from '@temporalio/common';
-import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
-import { CodedError, isErrorCode } from '../../contract/errors.ts';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import type { DeferRequest } from '../../contract/incident-activities.ts';
 import {
   DEFER_SIGNAL,
@@ -23,11 +21,8 @@ import type { RecordUpdate } from '../../contract/record.ts';
 import type { IncidentState } from '../../domain/incidents/incident-state.ts';
 import { cut } from '../../domain/cut.ts';
 import type { TemporalClient } from '../agent-workflows.ts';
-import { askTemporal, type Asking } from '../temporal-ask.ts';
+import { askTemporal, askUpdate, type Asking } from '../temporal-ask.ts';
 import { workflowStatus } from '../workflow-status.ts';
-
-/** The server's word for an update that was accepted by a run which then continued as a new one. */
-const CUT_OFF_BY_NEW_RUN = 'AcceptedUpdateCompletedWorkflow';
 
 type Delivered = { id: string; channel: string; state: 'sent' | 'failed'; reason: string | null };
 
@@ -79,16 +74,10 @@ export class IncidentWorkflows {
       );
     };
     try {
-      return await ask();
+      return await askUpdate(ask);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return undefined;
-      if (refusalOf(error)?.type !== CUT_OFF_BY_NEW_RUN) throw coded(error);
-    }
-    try {
-      return await ask();
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return undefined;
-      throw coded(error);
+      throw error;
     }
   }
 
@@ -197,15 +186,3 @@ const optionsOf = (incidentId: string, summary: string, start: IncidentStart) =>
   staticSummary: summaryOf(summary),
   args: [start] as [IncidentStart],
 });
-
-function refusalOf(error: unknown): ApplicationFailure | undefined {
-  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-  return cause instanceof ApplicationFailure ? cause : undefined;
-}
-
-function coded(error: unknown): unknown {
-  const refusal = refusalOf(error);
-  if (refusal === undefined || !isErrorCode(refusal.type)) return error;
-  const [details] = refusal.details ?? [];
-  return new CodedError(refusal.type, refusal.message, (details as Record<string, unknown> | undefined) ?? {}, error);
-}

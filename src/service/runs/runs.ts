@@ -18,6 +18,7 @@ import {
   type Call,
   type LiveGeneration,
 } from '../caller.ts';
+import { watchRecord } from '../record-watch.ts';
 import { askTemporal, type Asking } from '../temporal-ask.ts';
 
 export interface RunsDeps extends Asking {
@@ -176,23 +177,12 @@ export class Runs {
     timeoutMs: number,
     isWanted: (row: RecordRow) => boolean,
   ): Promise<RecordRow | undefined> {
-    const { records } = this.#deps;
-    let settle: () => void = () => undefined;
-    const settled = new Promise<void>((resolve) => (settle = resolve));
-    const unsubscribe = records.subscribeRecords((row) => {
-      if (row.kind === 'run' && row.id === runId && isWanted(row)) settle();
-    });
-    const timer = setTimeout(settle, timeoutMs);
-    call.signal?.addEventListener('abort', settle);
+    const watch = await watchRecord(this.#deps.records, 'run', runId);
     try {
-      const row = await records.getRecord('run', runId);
-      if (row !== undefined && isWanted(row)) return row;
-      if (!call.signal?.aborted) await settled;
-      return await records.getRecord('run', runId);
+      await watch.until((row) => (row !== undefined && isWanted(row) ? row : undefined), timeoutMs, call.signal);
+      return watch.seen;
     } finally {
-      clearTimeout(timer);
-      call.signal?.removeEventListener('abort', settle);
-      unsubscribe();
+      watch.close();
     }
   }
 

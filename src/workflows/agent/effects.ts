@@ -24,7 +24,7 @@ import {
   waitActivityId,
 } from '../../contract/names.ts';
 import type { AgentEffect, AgentEvent, FailStop, StopOrder } from '../../domain/agent-state.ts';
-import { IncidentReports } from '../incidents/reports.ts';
+import { IncidentReports } from './incident-reports.ts';
 import type { Life } from './life.ts';
 
 /** As long as the server allows, more or less: a process may live for years. */

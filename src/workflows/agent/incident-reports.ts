@@ -5,7 +5,7 @@ import { incidentIdOfAgent, incidentIdOfLimit } from '../../contract/incident-vi
 import { ORCHESTRATOR_QUEUE, summaryOf } from '../../contract/names.ts';
 import type { AgentEffect } from '../../domain/agent-state.ts';
 import type { Trouble } from '../../domain/incidents/agent-trouble.ts';
-import type { Life } from '../agent/life.ts';
+import type { Life } from './life.ts';
 
 type ReportingEffect = Extract<
   AgentEffect,
