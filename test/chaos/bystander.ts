@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { isAlive } from '../support/daemon.ts';
+import { stateOf, isAlive } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** Writes down every signal that reaches it, and lives on. Its arguments are free, so it can look like anything. */
@@ -47,6 +47,8 @@ export class Bystander {
   /** What has been done to it that should not have been; undefined if nothing. */
   harm(): string | undefined {
     if (!isAlive(this.pid)) return `the bystander ${this.pid} was killed`;
+    // A process cannot write down that it was stopped.
+    if (stateOf(this.pid) === 'T') return `the bystander ${this.pid} got STOP`;
     const signals = this.heard().slice(1);
     return signals.length === 0 ? undefined : `the bystander ${this.pid} got ${signals.join(', ')}`;
   }

@@ -16,6 +16,8 @@ export class ChaosCase {
   rounds = 1;
   readonly violations: string[] = [];
   readonly #figures = new Map<string, string>();
+  #samples = 0;
+  #longestGapMs = 0;
 
   /** The first number in the short version, the second in the full one. */
   size(short: number, full: number): number {
@@ -38,9 +40,16 @@ export class ChaosCase {
     this.figure(name, `p50 ${at(0.5)}, max ${at(1)} ${unit}`);
   }
 
+  /** How closely the witness of a trial has looked; a case may have several trials. */
+  watched(samples: number, longestGapMs: number): void {
+    this.#samples += samples;
+    this.#longestGapMs = Math.max(this.#longestGapMs, longestGapMs);
+  }
+
   row(name: string): ChaosRow {
-    const figures = [...this.#figures].map(([figure, value]) => `${figure}: ${value}`).join('; ');
-    return { case: name, rounds: this.rounds, violations: this.violations, figures };
+    const figures = [...this.#figures].map(([figure, value]) => `${figure}: ${value}`);
+    if (this.#samples > 0) figures.push(`samples: ${this.#samples}, gap ≤ ${this.#longestGapMs} ms`);
+    return { case: name, rounds: this.rounds, violations: this.violations, figures: figures.join('; ') };
   }
 }
 

@@ -146,6 +146,7 @@ describe('an agent that cannot be recognised by its environment', () => {
         await using trial = await Trial.make(c);
         await trial.daemon.start();
         const id = trial.id('shy');
+        trial.hides(id);
         const { body } = await trial.daemon.call<AgentView>('POST', '/agents', { agent_id: id, command });
         c.rounds = c.size(2, 5);
         for (let n = 0; n < c.rounds; n += 1) {

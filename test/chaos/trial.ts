@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -10,10 +10,12 @@ import { isAlive, TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
 import { Bystander } from './bystander.ts';
 import type { ChaosCase } from './chaos-case.ts';
-import { Observer } from './observer.ts';
+import { Observer, type Observation } from './observer.ts';
 
 /** Seconds that nobody else sleeps. */
 const SLEEP = '36061';
+/** Of what lived that long the witness has seen the marker. */
+const SEEN_AFTER_MS = 1_000;
 /** Of the marker that a bystander carries. */
 export const FOREIGN_NONCE = '0123456789abcdef';
 let trials = 0;
@@ -34,6 +36,8 @@ export class Trial {
   readonly #bystanders: Bystander[] = [];
   /** Exits that custody told, by agent; a later one takes the place of an earlier one there. */
   readonly #recorded = new Map<string, Set<number>>();
+  /** Agents that take their marker off before anybody may have seen it. */
+  readonly #hidden = new Set<string>();
   #hasEnded = false;
 
   private constructor(c: ChaosCase, daemon: TestDaemon, observer: Observer, prefix: string) {
@@ -67,6 +71,11 @@ export class Trial {
     return `${this.prefix}${name}`;
   }
 
+  /** The witness need not have seen this one. */
+  hides(id: string): void {
+    this.#hidden.add(id);
+  }
+
   async addBystander(env: Record<string, string> = {}): Promise<Bystander> {
     const bystander = await Bystander.start(env, ['sleep', SLEEP]);
     this.#bystanders.push(bystander);
@@ -98,27 +107,21 @@ export class Trial {
   async compare(when: string): Promise<void> {
     const { c } = this;
     const seen = await this.observer.report();
-    for (const { agent, pids } of seen.doubles)
-      c.check(false, `${when}: two incarnations of ${agent} lived: ${JSON.stringify(pids)}`);
     const { entries } = await this.daemon.custody();
-    this.#noteExits(entries);
+    for (const { agent, custody } of entries) if (custody.last_exit) this.#note(agent, custody.last_exit.generation);
+    this.#judge(when, seen);
     const held = new Map(entries.flatMap(({ agent, live }) => (live ? [[agent, live] as const] : [])));
     for (const { agent, generation, lives, pids } of seen.incarnations) {
-      if (lives)
-        c.check(
-          held.get(agent)?.generation === generation,
-          `${when}: ${agent}/${generation} (pids ${pids.join(', ')}) lives without a record`,
-        );
-      else
-        c.check(this.#recorded.get(agent)?.has(generation) ?? false, `${when}: no exit of ${agent}/${generation} kept`);
+      if (!lives) continue;
+      const live = held.get(agent);
+      const name = `${agent}/${generation} (pids ${pids.join(', ')})`;
+      c.check(live?.generation === generation, `${when}: ${name} lives without a record`);
+      if (live?.generation !== generation) continue;
+      c.check(pids.includes(live.pid), `${when}: ${name} is recorded with pid ${live.pid}`);
+      c.check(!this.#hasExit(agent, generation), `${when}: ${name} lives, and its exit is recorded`);
     }
     for (const [agent, live] of held)
       c.check(isAlive(live.pid), `${when}: ${agent} is recorded with pid ${live.pid}, which is dead`);
-    for (const bystander of this.#bystanders) {
-      const harm = bystander.harm();
-      if (harm !== undefined) c.check(false, `${when}: ${harm}`);
-    }
-    this.checkDatabases(when);
   }
 
   /** All that can be known of an agent, for the message of a failure. */
@@ -163,15 +166,41 @@ export class Trial {
     return JSON.stringify({ fleet, custody, status, log, custodian });
   }
 
-  checkDatabases(when: string): void {
-    const folder = path.join(this.daemon.stateDir, 'temporal');
-    const temporal = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : [];
-    for (const file of [path.join(this.daemon.stateDir, 'roster.db'), ...temporal]) {
-      if (!file.endsWith('.db') || !existsSync(file)) continue;
-      const db = new Database(file, { readonly: true });
+  /** What holds whether a daemon runs or not. */
+  #judge(when: string, seen: Observation): void {
+    const { c } = this;
+    for (const { agent, pids } of seen.doubles)
+      c.check(false, `${when}: two incarnations of ${agent} lived: ${JSON.stringify(pids)}`);
+    const names = seen.incarnations.map(({ agent, generation }) => `${agent}/${generation}`);
+    const twice = names.filter((name, n) => names.indexOf(name) !== n);
+    c.check(twice.length === 0, `${when}: more than one process was started as ${twice.join(', ')}`);
+    for (const { agent, generation, times, ranMs } of exitsIn(this.daemon.stateDir)) {
+      this.#note(agent, generation);
+      c.check(times === 1, `${when}: the exit of ${agent}/${generation} was recorded ${times} times`);
+      const isToBeSeen = ranMs >= SEEN_AFTER_MS && agent.startsWith(this.prefix) && !this.#hidden.has(agent);
+      c.check(
+        !isToBeSeen || names.includes(`${agent}/${generation}`),
+        `${when}: the exit of ${agent}/${generation} is recorded, which nobody has seen`,
+      );
+    }
+    for (const { agent, generation, lives } of seen.incarnations)
+      c.check(lives || this.#hasExit(agent, generation), `${when}: no exit of ${agent}/${generation} kept`);
+    for (const bystander of this.#bystanders) {
+      const harm = bystander.harm();
+      if (harm !== undefined) c.check(false, `${when}: ${harm}`);
+    }
+    this.#checkDatabases(when);
+  }
+
+  #checkDatabases(when: string): void {
+    const { stateDir } = this.daemon;
+    const files = readdirSync(stateDir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.db'));
+    this.c.check(files.includes('roster.db'), `${when}: no roster is among the databases: ${files.join(', ')}`);
+    for (const file of files) {
+      const db = new Database(path.join(stateDir, file), { readonly: true });
       try {
         const verdict = (db.prepare('PRAGMA integrity_check').raw().get() as unknown[])[0];
-        this.c.check(verdict === 'ok', `${when}: ${path.basename(file)}: ${String(verdict)}`);
+        this.c.check(verdict === 'ok', `${when}: ${file}: ${String(verdict)}`);
       } finally {
         db.close();
       }
@@ -189,29 +218,23 @@ export class Trial {
       (error: unknown) =>
         c.check(false, `${String(error)}: ${pids.filter(isAlive).join(', ')} of ${pids.join(', ')} live`),
     );
-    const left = (await observer.report()).incarnations.filter(({ lives }) => lives);
+    const seen = await observer.report();
+    const left = seen.incarnations.filter(({ lives }) => lives);
     c.check(
       left.length === 0,
       `left after the end: ${left.map(({ agent, pids }) => `${agent} ${pids.join()}`).join()}`,
     );
-    for (const { agent, generation } of (await observer.report()).incarnations)
-      c.check(
-        this.#exitsInLog().get(agent)?.has(generation) ?? false,
-        `after the end: no exit of ${agent}/${generation}`,
-      );
-    for (const bystander of this.#bystanders) {
-      const harm = bystander.harm();
-      if (harm !== undefined) c.check(false, `after the end: ${harm}`);
-    }
+    this.#judge('after the end', seen);
   }
 
   async end(): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     await this.daemon.end();
+    const { samples, longest_gap_ms: gapMs, incarnations } = await this.observer.report();
+    this.c.watched(samples, gapMs);
     // What a broken daemon left behind must not outlive the test.
-    for (const { pids } of (await this.observer.report()).incarnations)
-      for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    for (const { pids } of incarnations) for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
     await this.observer.end();
     for (const bystander of this.#bystanders) await bystander.end();
   }
@@ -220,29 +243,33 @@ export class Trial {
     await this.end();
   }
 
-  /** Custody keeps the last exit of each agent; the custodian's log has told all of them. */
-  #noteExits(entries: CustodyEntry[]): void {
-    const note = (agent: string, generation: number): void =>
-      void this.#recorded.set(agent, (this.#recorded.get(agent) ?? new Set()).add(generation));
-    for (const { agent, custody } of entries) if (custody.last_exit) note(agent, custody.last_exit.generation);
-    for (const [agent, told] of this.#exitsInLog()) {
-      for (const [generation, times] of told) {
-        note(agent, generation);
-        this.c.check(times === 1, `the exit of ${agent}/${generation} was recorded ${times} times`);
-      }
-    }
+  #note(agent: string, generation: number): void {
+    this.#recorded.set(agent, (this.#recorded.get(agent) ?? new Set()).add(generation));
   }
 
-  #exitsInLog(): Map<string, Map<number, number>> {
-    const told = new Map<string, Map<number, number>>();
-    for (const line of readFileSync(path.join(this.daemon.stateDir, 'custodian.log'), 'utf8').split('\n')) {
-      if (!line.includes('"An agent ended"')) continue;
-      const { agent, generation } = JSON.parse(line) as { agent: string; generation: number };
-      const of = told.get(agent) ?? new Map<number, number>();
-      told.set(agent, of.set(generation, (of.get(generation) ?? 0) + 1));
-    }
-    return told;
+  #hasExit(agent: string, generation: number): boolean {
+    return this.#recorded.get(agent)?.has(generation) ?? false;
   }
+}
+
+interface ToldExit {
+  agent: string;
+  generation: number;
+  /** How long it had run, as far as the custodian knows. */
+  ranMs: number;
+  times: number;
+}
+
+/** Custody keeps the last exit of each agent; the custodian's log has told all of them. */
+function exitsIn(stateDir: string): ToldExit[] {
+  const told = new Map<string, ToldExit>();
+  for (const line of readFileSync(path.join(stateDir, 'custodian.log'), 'utf8').split('\n')) {
+    if (!line.includes('"An agent ended"')) continue;
+    const { agent, generation, ran_ms: ranMs } = JSON.parse(line) as Omit<ToldExit, 'ranMs'> & { ran_ms: number };
+    const times = told.get(`${agent}/${generation}`)?.times ?? 0;
+    told.set(`${agent}/${generation}`, { agent, generation, ranMs, times: times + 1 });
+  }
+  return [...told.values()];
 }
 
 export const sleeper = (n: number): string[] =>
