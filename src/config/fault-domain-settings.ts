@@ -1,6 +1,6 @@
 import { parseDurationMs } from '../domain/duration.ts';
 import { BUILT_IN_FAULT_DOMAINS, type BuiltInFaultDomain } from '../domain/fault-domains.ts';
-import type { Intensity, RestartPolicy } from '../domain/restart-policy.ts';
+import type { GiveUpRule, RestartPolicy } from '../domain/restart-policy.ts';
 import { restartPolicyOf } from '../schema/policies.ts';
 import type { ConfigFile, FaultDomainSettings } from './config-schema.ts';
 
@@ -30,13 +30,13 @@ export function faultDomainsOf(
 function declared(base: RestartPolicy, own: FaultDomainSettings): RestartPolicy {
   return {
     ...restartPolicyOf(base, own),
-    intensity: own.give_up === undefined ? base.intensity : intensityOf(own.give_up),
+    intensity: own.give_up === undefined ? base.intensity : giveUpRuleOf(own.give_up),
     onGiveUp: own.then === undefined ? base.onGiveUp : own.then === 'fail_stop' ? 'fail-stop' : 'disable',
     incidentAt: own.incident_after ?? base.incidentAt,
   };
 }
 
-function intensityOf(giveUp: NonNullable<FaultDomainSettings['give_up']>): Intensity {
+function giveUpRuleOf(giveUp: NonNullable<FaultDomainSettings['give_up']>): GiveUpRule {
   if (giveUp === 'never') return { kind: 'unlimited' };
   if ('consecutive' in giveUp) return { kind: 'consecutive', failures: giveUp.consecutive };
   return { kind: 'window', failures: giveUp.failures, withinMs: parseDurationMs(giveUp.within) };

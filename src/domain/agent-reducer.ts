@@ -7,7 +7,8 @@
  * - a stop is not followed by a start, unless somebody asks for one;
  * - while it is to be paused, no new incarnation is asked for.
  */
-import type { AgentEffect, AgentEvent, AgentSnapshot, AgentState, Clock, Step } from './agent-state.ts';
+import type { AgentEffect, AgentEvent, AgentSnapshot, AgentState, Step } from './agent-state.ts';
+import type { Clock } from './clock.ts';
 import { admitted, refused, spawnFailed } from './life/admission.ts';
 import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';

@@ -175,12 +175,6 @@ export type AgentEffect =
   | { kind: 'resolve-incident'; episode: number; summary: string }
   | ({ kind: 'fail-stop' } & FailStop);
 
-export interface Clock {
-  nowMs: number;
-  /** In [0, 1). */
-  random01: number;
-}
-
 export interface Step {
   state: AgentState;
   effects: AgentEffect[];

@@ -1,5 +1,6 @@
 /** An admission brings the rules of an agent (its input and template, resolved), and what the custodian holds. */
-import type { AgentEffect, AgentState, Clock, Rules, Step } from '../agent-state.ts';
+import type { AgentEffect, AgentState, Rules, Step } from '../agent-state.ts';
+import type { Clock } from '../clock.ts';
 import type { Custody } from '../custody.ts';
 import { unstartableTrouble } from '../incidents/agent-trouble.ts';
 import { reconcile } from './reconcile.ts';

@@ -1,5 +1,6 @@
 /** Brings a life in line with what the custodian holds. */
-import type { AgentEvent, AgentState, Clock, Step } from '../agent-state.ts';
+import type { AgentEvent, AgentState, Step } from '../agent-state.ts';
+import type { Clock } from '../clock.ts';
 import type { Custody } from '../custody.ts';
 import { compare } from '../reconciliation.ts';
 import { ended } from './ends.ts';

@@ -1,5 +1,6 @@
 /** The steps that several events share. */
-import type { AgentEffect, AgentState, Clock, FailStop, Outcome, Rules, Step, StopOrder } from '../agent-state.ts';
+import type { AgentEffect, AgentState, FailStop, Outcome, Rules, Step, StopOrder } from '../agent-state.ts';
+import type { Clock } from '../clock.ts';
 import { describeDependencies } from '../dependencies.ts';
 import type { Trouble } from '../incidents/agent-trouble.ts';
 import { NO_FAILURES } from '../restart-policy.ts';
