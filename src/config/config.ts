@@ -97,6 +97,9 @@ export interface TemporalSettings {
   /** Null means none; the files are absolute paths. */
   tls: { caFile?: string; certFile?: string; keyFile?: string; serverName?: string } | null;
   apiKey: string | null;
-  /** Refuse every start and command that carries no signature. */
+  /**
+   * Refuse every agent and definition that carries no signature. Commands carry none, and are not covered: start, stop,
+   * restart, pause, resume, delete, signal.
+   */
   requireSigned: boolean;
 }

@@ -56,7 +56,10 @@ export const SETTINGS: Table = {
     '`initial: 500ms`, `factor: 2`, `max: 60s`, `jitter: 0.1`',
     'Delay before a restart, for all fault domains. `initial: 0ms` restarts at once.',
   ),
-  'defaults.reset_after': row('`60s`', 'A run of at least this length is stable and ends a failing episode.'),
+  'defaults.reset_after': row(
+    '`60s`',
+    'A process that has lived this long counts as stable, which ends a failing episode. Under `restart: always` a success before that counts as a failure.',
+  ),
   'defaults.stop': row(
     '`signal: SIGTERM`, `grace: 10s`',
     'The first signal of a stop, and how long after it SIGKILL follows for what is left of the process tree.',
@@ -115,7 +118,7 @@ export const SETTINGS: Table = {
   ),
   'temporal.require_signed': row(
     '`false`',
-    'Refuse every agent and definition that is not signed by the API or this file. Stop, delete and signal need no signature.',
+    'Refuse every agent and definition that is not signed by the API or this file. Commands carry no signature and are not covered: start, stop, restart, pause, resume, delete, signal.',
   ),
 };
 
@@ -135,10 +138,13 @@ export const AGENT_FIELDS: Table = {
   env_file: row('none', 'A file of `NAME=value` lines, read at each start. `env` comes first.'),
   cwd: row('the folder of this file', 'Working directory.'),
   stdin: row('`/dev/null`', 'Text for the standard input.'),
-  restart: row("the fault domain's", '`always`, `on-failure` or `never`.'),
+  restart: row(
+    "the fault domain's",
+    '`always`, `on-failure` or `never`. Under `always` an exit code of success before `reset_after` counts as a failure: what is meant to run for ever has left at once.',
+  ),
   success_exit_codes: row('`[0]`', 'Exit codes that are no failure.'),
   backoff: row("the fault domain's", 'Delay before a restart: `initial`, `factor`, `max` and `jitter`.'),
-  reset_after: row("the fault domain's", 'A run of at least this length is stable.'),
+  reset_after: row("the fault domain's", 'A process that has lived this long counts as stable.'),
   stop: row('`defaults.stop`', '`signal` and `grace`.'),
   user: row(
     "the daemon's",

@@ -24,6 +24,9 @@ export const publicState = names<PublicState>({
 
 const instant = z.string().meta({ format: 'date-time' });
 const count = z.int().min(0);
+const workflowRunId = z.string().meta({
+  description: "Temporal's id of the present run of the agent's workflow; not a run of /runs",
+});
 
 const AGENT_EXAMPLE: AgentView = {
   agent_id: 'data_worker_007',
@@ -91,7 +94,7 @@ const agentFields = {
     })
     .nullable(),
   workflow_id: z.string(),
-  run_id: z.string(),
+  run_id: workflowRunId,
   host: z.string().nullable(),
   labels: z.record(z.string(), z.string()),
   stale: z.boolean().meta({ description: 'True while Temporal cannot be reached: this may have been overtaken' }),
@@ -148,7 +151,7 @@ const transitionState = names<Transition['state']>({
 
 const historyFields = {
   id: z.int().meta({ description: 'Position in the history of all agents; grows' }),
-  run_id: z.string(),
+  run_id: workflowRunId,
   sequence: count,
   at_ms: z.number().meta({ description: 'Milliseconds since 1970' }),
   state: transitionState,
