@@ -43,7 +43,7 @@ describe('pause', () => {
     expect(paused.body.reason).toContain('paused by an operator');
     expect(stateOf(pid!)).toBe('T');
     expect(await metric('p1')).toBe('0');
-    expect((await daemon.call('POST', '/agents/p1/signal', { name: 'SIGCONT' })).status).toBe(400);
+    expect((await daemon.call('POST', '/agents/p1/signal', { name: 'SIGCONT' })).status).toBe(409);
     const resumed = await post('p1', 'resume');
     expect(resumed).toMatchObject({ status: 200, body: { state: 'running', pid, restarts: 0 } });
     await until(() => stateOf(pid!) === 'S', { what: 'a process that goes on' });

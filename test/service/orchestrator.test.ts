@@ -208,7 +208,8 @@ test('signal reaches a live process and is refused for another', async () => {
   });
   await lives.orchestrator.stop(ADMIN, agent_id);
   await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGUSR1')).rejects.toMatchObject({
-    code: 'INVALID_REQUEST',
+    code: 'AGENT_NOT_RUNNING',
+    message: expect.stringContaining('it is stopped'),
   });
 });
 

@@ -124,7 +124,7 @@ export const AGENT_OPERATIONS: Operations = {
     tag: 'agents',
     summary: 'Send a signal to the process of an agent',
     answers: { 202: json('It is on its way', signalAnswer) },
-    errors: [...COMMAND, 'TEMPORAL_UNAVAILABLE'],
+    errors: [...COMMAND, 'AGENT_NOT_RUNNING', 'TEMPORAL_UNAVAILABLE'],
   },
   'GET /agents/:agent_id/logs': {
     id: 'agentLogs',

@@ -5,6 +5,7 @@ import { NOTICE_SIGNAL, RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from 
 import { WATCH_SIGNAL, type Watch } from '../../contract/run-workflow.ts';
 import type { AgentEvent } from '../../domain/agent-state.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
+import { publicState } from '../../domain/public-state.ts';
 import { isSignalName, SIGNALS } from '../../domain/stop-policy.ts';
 import type { ErrorCode } from '../../contract/errors.ts';
 import { addWatcher, restOf } from './rest-watch.ts';
@@ -154,9 +155,10 @@ function graceOf(grace: string | undefined): { graceMs?: number } {
 
 function signalOf(life: Life, name: string): string {
   if (!isSignalName(name)) throw refusal(`The signal must be one of ${SIGNALS.join(', ')}, got ${String(name)}`);
-  if (life.state.phase.kind !== 'live')
-    throw refusal(`Cannot signal ${life.input.agent_id}: it is ${life.state.phase.kind}`);
-  return name;
+  const { input, state } = life;
+  if (state.phase.kind === 'live') return name;
+  const is = publicState(state.phase, state.generation, null);
+  throw refusal(`Cannot signal ${input.agent_id}: it is ${is}`, 'AGENT_NOT_RUNNING');
 }
 
 /** What is not to run cannot be paused, and a resume must not start what was stopped. */
