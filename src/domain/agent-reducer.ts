@@ -14,7 +14,7 @@ import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';
 import { pauseCommand, resumeCommand } from './life/pause.ts';
 import { custodyHinted, held, reconcile, stopSettled } from './life/reconcile.ts';
-import { failStopEffect, failStopped, mayLive, ordered, readmit, run, stay } from './life/steps.ts';
+import { failStopEffect, failStopped, mayLive, ordered, readmit, startNow, stay } from './life/steps.ts';
 import { noticed, verdict } from './life/verdicts.ts';
 import { describeRestart } from './reasons.ts';
 import { NO_FAILURES } from './restart-policy.ts';
@@ -119,10 +119,12 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
         ? readmit({ ...state, phase: { kind: 'admitting' } }, 'asking the custodian what became of it')
         : stay(state);
     case 'backoff-elapsed':
-      return state.phase.kind === 'backoff' ? run(state, describeRestart(state.lastExit, state.restarts)) : stay(state);
+      return state.phase.kind === 'backoff'
+        ? startNow(state, describeRestart(state.lastExit, state.restarts))
+        : stay(state);
     case 'dependencies-met':
       return state.phase.kind === 'waiting' && state.phase.wait === event.wait
-        ? run(state, 'started: what it depends on is there')
+        ? startNow(state, 'started: what it depends on is there')
         : stay(state);
     case 'configure':
       return readmit(state, state.reason);

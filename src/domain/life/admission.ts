@@ -9,56 +9,63 @@ import {
   cancelWait,
   close,
   failStop,
-  fresh,
-  renew,
-  restingDesire,
-  resolveAll,
-  mayLive,
+  followDesired,
   isToEnd,
-  settle,
+  mayLive,
+  replaceProcess,
+  resetCounters,
+  resolveNotices,
+  restingDesire,
   stay,
   withIncident,
 } from './steps.ts';
 
 export function admitted(before: AgentState, rules: Rules, custody: Custody, clock: Clock): Step {
-  const changed = before.rules !== null && before.rules.launchDigest !== rules.launchDigest;
-  const { unasked, ...known } = before;
-  const waits = unasked && rules.autostart === false && known.desired === 'running' && !custody.live;
-  const state: AgentState = {
-    ...known,
-    rules,
-    admission: { ...before.admission, pending: false },
-    // From now on it is there, also if a start of it fails.
-    ...(waits ? { desired: 'stopped', keepOnFailure: true, reason: CREATED_AT_REST } : {}),
-  };
+  const isChanged = before.rules !== null && before.rules.launchDigest !== rules.launchDigest;
+  const state = withRules(before, rules, custody);
   switch (state.phase.kind) {
     case 'admitting':
-    case 'waiting': {
-      const known = reconcile(state, custody, clock);
-      if (known.state.phase.kind !== state.phase.kind) return known;
-      const reason = known.state.desired === 'paused' ? PAUSED_EMPTY : known.state.reason;
-      return settle({ ...known.state, reason }, [...known.effects, ...cancelWait(state)]);
-    }
-    case 'paused':
-      // It stands still: to stop it would let it run. What has changed counts from the resume on.
-      return reconcile(changed && mayLive(state) ? outdated(state) : state, custody, clock);
+    case 'waiting':
+      return admittedToStart(state, custody, clock);
     case 'live':
-      if (!changed) return reconcile(state, custody, clock);
-      return renew(state);
+      return isChanged ? replaceProcess(state) : reconcile(state, custody, clock);
+    case 'paused':
+      // Its process stands still: a stop would let it run. What has changed counts from the resume on.
+      return reconcile(isChanged && mayLive(state) ? outdated(state) : state, custody, clock);
     case 'completed':
-    case 'disabled': {
-      // At rest, it stays at rest; unless its process lives after all, or its definition is another now.
-      if (!custody.live && (!changed || state.desired !== 'running')) return stay(state);
-      const known = reconcile({ ...state, ...fresh(state), desired: state.desired }, custody, clock);
-      const next = known.state.phase.kind === state.phase.kind ? settle(known.state, known.effects) : known;
-      return { ...next, effects: [...resolveAll(state, 'its definition has changed'), ...next.effects] };
-    }
+    case 'disabled':
+      return admittedAtRest(state, isChanged, custody, clock);
     default:
       return reconcile(state, custody, clock);
   }
 }
 
-const CREATED_AT_REST = 'created; it runs when somebody, or its schedule, starts it';
+/** An agent that nobody has asked to run, and that does not start by itself, is created at rest. */
+function withRules({ unasked, ...before }: AgentState, rules: Rules, custody: Custody): AgentState {
+  const state: AgentState = { ...before, rules, admission: { ...before.admission, pending: false } };
+  const isCreatedAtRest = unasked && rules.autostart === false && before.desired === 'running' && !custody.live;
+  if (!isCreatedAtRest) return state;
+  const reason = 'created; it runs when somebody, or its schedule, starts it';
+  // From now on the agent exists, also if a start of it fails.
+  return { ...state, desired: 'stopped', keepOnFailure: true, reason };
+}
+
+/** The agent goes to where it is wanted, unless what the custodian holds decides otherwise. */
+function admittedToStart(state: AgentState, custody: Custody, clock: Clock): Step {
+  const reconciled = reconcile(state, custody, clock);
+  if (reconciled.state.phase.kind !== state.phase.kind) return reconciled;
+  const reason = reconciled.state.desired === 'paused' ? PAUSED_EMPTY : reconciled.state.reason;
+  return followDesired({ ...reconciled.state, reason }, [...reconciled.effects, ...cancelWait(state)]);
+}
+
+/** At rest the agent stays at rest, unless its process lives after all, or its definition has changed. */
+function admittedAtRest(state: AgentState, isChanged: boolean, custody: Custody, clock: Clock): Step {
+  if (!custody.live && (!isChanged || state.desired !== 'running')) return stay(state);
+  const reconciled = reconcile(resetCounters(state), custody, clock);
+  const isStillAtRest = reconciled.state.phase.kind === state.phase.kind;
+  const next = isStillAtRest ? followDesired(reconciled.state, reconciled.effects) : reconciled;
+  return { ...next, effects: [...resolveNotices(state, 'its definition has changed'), ...next.effects] };
+}
 
 const outdated = (state: AgentState): AgentState => ({
   ...state,
@@ -77,11 +84,11 @@ export function refused(
   const isAsked = kind === 'live' || kind === 'stopping' || kind === 'backoff' || (kind === 'paused' && mayLive(state));
   // Neither a process that runs nor one that is about to is ended by a definition that cannot be used: it has a good one.
   if (custody.live || (isAsked && state.rules !== null)) {
-    const known = reconcile(state, custody, clock);
-    return { ...known, state: { ...known.state, reason: `keeps its definition: ${refusal.message}` } };
+    const reconciled = reconcile(state, custody, clock);
+    return { ...reconciled, state: { ...reconciled.state, reason: `keeps its definition: ${refusal.message}` } };
   }
   const seen = acknowledge(state, custody);
-  if (isToEnd(seen)) return settle(seen, cancelWait(state));
+  if (isToEnd(seen)) return followDesired(seen, cancelWait(state));
   return unstartable(seen, refusal, cancelWait(state), clock);
 }
 
@@ -94,7 +101,7 @@ function acknowledge(state: AgentState, { last_exit: exit }: Custody): AgentStat
 
 export function spawnFailed(state: AgentState, failure: { code: string; message: string }, clock: Clock): Step {
   const next: AgentState = { ...state, handled: state.generation };
-  if (isToEnd(state)) return settle(next, []);
+  if (isToEnd(state)) return followDesired(next, []);
   return unstartable(next, failure, [], clock);
 }
 

@@ -7,17 +7,17 @@ import { describeBackoff, describeExit, describeRestart } from '../reasons.ts';
 import { assess, judge, type Assessment } from '../restart-policy.ts';
 import { startWhenResumed } from './pause.ts';
 import {
-  begin,
   cancelWait,
+  clearNotices,
   failStop,
-  forgiven,
+  followDesired,
   isToEnd,
   readmit,
-  resolveAll,
   resolveIncident,
+  resolveNotices,
   restingDesire,
-  run,
-  settle,
+  startNow,
+  startWhenReady,
   stay,
   stopPolicy,
   withIncident,
@@ -34,7 +34,7 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
     lastExit: exit,
     reason: describeExit(exit),
   };
-  if (isToEnd(next)) return settleRun(settle(next, cancelWait(state)), state.rules, exit, clock);
+  if (isToEnd(next)) return settleRun(followDesired(next, cancelWait(state)), state.rules, exit, clock);
   if (next.overLimit !== 'running') return afterExit(next, state.rules, exit, clock);
   const over = afterExit({ ...next, overLimit: null }, state.rules, exit, clock);
   return { ...over, effects: [{ kind: 'notice-over', summary: describeExit(exit) }, ...over.effects] };
@@ -77,8 +77,8 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
   switch (next.kind) {
     case 'complete':
       return {
-        state: { ...state, desired: restingDesire(rules), phase: { kind: 'completed' }, ...forgiven(state) },
-        effects: [...effects, ...resolveAll(state, 'it has completed')],
+        state: { ...clearNotices(state), desired: restingDesire(rules), phase: { kind: 'completed' } },
+        effects: [...effects, ...resolveNotices(state, 'it has completed')],
       };
     case 'give-up': {
       const reason = `gave up: ${next.why}; ${describeExit(exit)}`;
@@ -91,7 +91,7 @@ function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Cl
       const isPaused = state.desired === 'paused';
       if (judgement === 'excused') {
         if (isPaused) return startWhenResumed(state, exit);
-        return begin(state, `started again: ${describeExit(exit)}`, effects);
+        return startWhenReady(state, `started again: ${describeExit(exit)}`, effects);
       }
       const counted = { ...state, restarts: state.restarts + 1 };
       const waiting = isPaused ? startWhenResumed(counted, exit) : backoff(counted, exit, next.delayMs, clock);
@@ -113,7 +113,7 @@ function episodeAfter(
 }
 
 function backoff(state: AgentState, exit: ExitRecord, delayMs: number, clock: Clock): Step {
-  if (delayMs === 0) return run(state, describeRestart(exit, state.restarts));
+  if (delayMs === 0) return startNow(state, describeRestart(exit, state.restarts));
   const reason = describeBackoff(exit, state.restarts, delayMs);
   return {
     state: { ...state, phase: { kind: 'backoff', untilMs: clock.nowMs + delayMs }, reason },

@@ -3,13 +3,13 @@ import type { AgentEvent, AgentState, Step } from '../agent-state.ts';
 import { resumeCommand } from './pause.ts';
 import {
   cancelWait,
-  forgiven,
-  fresh,
+  clearNotices,
+  followDesired,
   mayLive,
   ordered,
   readmit,
-  resolveAll,
-  settle,
+  resetCounters,
+  resolveNotices,
   stay,
   stopProcess,
 } from './steps.ts';
@@ -36,7 +36,7 @@ export function restartCommand(before: AgentState): Step {
     case 'live':
     case 'paused':
       if (state.phase.kind === 'paused' && !mayLive(state)) return readmitForStart(state, why);
-      return stopProcess({ ...state, ...fresh(state) }, why, ordered(state), resolveAll(state, why));
+      return stopProcess(forgiven(state), why, ordered(state), resolveNotices(state, why));
     case 'admitting':
     case 'stopping':
       return stay({ ...state, desired: 'running' });
@@ -46,15 +46,17 @@ export function restartCommand(before: AgentState): Step {
 }
 
 function readmitForStart(state: AgentState, reason: string): Step {
-  const effects = [...cancelWait(state), ...resolveAll(state, reason)];
-  return readmit({ ...state, ...fresh(state), phase: { kind: 'admitting' } }, reason, effects);
+  const effects = [...cancelWait(state), ...resolveNotices(state, reason)];
+  return readmit({ ...forgiven(state), phase: { kind: 'admitting' } }, reason, effects);
 }
+
+const forgiven = (state: AgentState): AgentState => ({ ...resetCounters(state), desired: 'running' });
 
 /** `before.desired` is already `stopped` or `deleted`. What is not to run any more is no trouble. */
 export function stopCommand(before: AgentState, graceMs: number | undefined): Step {
   const why = before.desired === 'deleted' ? 'deleted by an operator' : 'stopped by an operator';
-  const stopped = stopNow({ ...before, ...forgiven(before) }, why, graceMs);
-  return { ...stopped, effects: [...resolveAll(before, why), ...stopped.effects] };
+  const stopped = stopNow(clearNotices(before), why, graceMs);
+  return { ...stopped, effects: [...resolveNotices(before, why), ...stopped.effects] };
 }
 
 function stopNow(state: AgentState, why: string, graceMs: number | undefined): Step {
@@ -63,14 +65,14 @@ function stopNow(state: AgentState, why: string, graceMs: number | undefined): S
       return stopProcess(state, why, ordered(state, graceMs));
     case 'paused':
       if (mayLive(state)) return stopProcess(state, why, ordered(state, graceMs));
-      return settle({ ...state, reason: why }, []);
+      return followDesired({ ...state, reason: why }, []);
     case 'stopping':
       // Only a shorter grace is news to the custodian.
       return graceMs === undefined ? stay(state) : stopProcess(state, why, ordered(state, graceMs));
     case 'admitting':
       return stay({ ...state, reason: why });
     default:
-      return settle({ ...state, reason: why }, cancelWait(state));
+      return followDesired({ ...state, reason: why }, cancelWait(state));
   }
 }
 

@@ -5,7 +5,7 @@
 import type { AgentState, Step } from '../agent-state.ts';
 import type { Custody, ExitRecord } from '../custody.ts';
 import { describeExit } from '../reasons.ts';
-import { begin, cancelWait, mayLive, renew, stay } from './steps.ts';
+import { cancelWait, mayLive, replaceProcess, startWhenReady, stay } from './steps.ts';
 
 /** Where nothing is to run, there is nothing to pause. */
 export function pauseCommand(state: AgentState): Step {
@@ -37,8 +37,8 @@ export function resumeCommand(state: AgentState): Step {
   if (state.desired !== 'paused') return stay(state);
   const next: AgentState = { ...state, desired: 'running' };
   if (state.phase.kind !== 'paused') return stay(next);
-  if (!mayLive(state)) return begin(next, 'resumed by an operator');
-  if (state.phase.outdated) return renew(next);
+  if (!mayLive(state)) return startWhenReady(next, 'resumed by an operator');
+  if (state.phase.outdated) return replaceProcess(next);
   return {
     state: { ...next, phase: { kind: 'live' }, reason: 'resumed by an operator' },
     effects: [{ kind: 'resume', generation: state.generation }],

@@ -5,7 +5,7 @@ import type { Custody } from '../custody.ts';
 import { compare } from '../reconciliation.ts';
 import { ended } from './ends.ts';
 import { adoptPaused } from './pause.ts';
-import { cancelWait, mayLive, isToEnd, run, settle, stay, stopProcess } from './steps.ts';
+import { cancelWait, followDesired, isToEnd, mayLive, startNow, stay, stopProcess } from './steps.ts';
 
 /** Nothing of what is told is believed. If it is not what is known, the custodian is asked. */
 export function custodyHinted(
@@ -35,7 +35,10 @@ export function reconcile(state: AgentState, custody: Custody, clock: Clock, han
   if (exit && exit.generation > state.handled) return ended(state, exit, clock);
   if (state.phase.kind === 'live' && fence >= state.generation) {
     // It was asked for, it is not there, and nobody knows of an end: it will never start. Not the agent's fault.
-    return run({ ...state, handled: fence, generation: fence }, `started again: generation ${fence} is superseded`);
+    return startNow(
+      { ...state, handled: fence, generation: fence },
+      `started again: generation ${fence} is superseded`,
+    );
   }
   if (state.phase.kind === 'paused') {
     // The pause was faster than the start, which will never come; the next generation is started when it is resumed.
@@ -71,7 +74,7 @@ export function stopSettled(state: AgentState, generation: number, custody: Cust
   const waiting = known.state.phase.kind === 'stopping' && known.state.generation === generation;
   if (!waiting || custody.live) return known;
   // Nothing lives and there is no exit to consume: the incarnation had not started, and the fence keeps it so.
-  return settle({ ...known.state, handled: Math.max(known.state.handled, generation) }, known.effects);
+  return followDesired({ ...known.state, handled: Math.max(known.state.handled, generation) }, known.effects);
 }
 
 /** A pause or resume has been carried out, or there was nothing to carry it out on. Asking again is for reconciliation. */

@@ -37,7 +37,8 @@ export function close(state: AgentState, outcome: Outcome): Step {
   return { state: { ...state, phase: { kind: 'closed', outcome }, reason }, effects: [] };
 }
 
-export function run(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
+/** Starts the next incarnation. */
+export function startNow(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
   const generation = Math.max(state.generation, state.handled) + 1;
   return {
     state: { ...state, generation, phase: { kind: 'live' }, reason },
@@ -45,10 +46,10 @@ export function run(state: AgentState, reason: string, before: AgentEffect[] = [
   };
 }
 
-/** The next incarnation, as soon as all that it depends on is there. */
-export function begin(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
+/** Starts the next incarnation as soon as all that it depends on is there. */
+export function startWhenReady(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
   const dependencies = state.rules?.dependencies ?? {};
-  if (Object.keys(dependencies).length === 0) return run(state, reason, before);
+  if (Object.keys(dependencies).length === 0) return startNow(state, reason, before);
   const wait = (state.waits ?? 0) + 1;
   const phase = { kind: 'waiting', wait } as const;
   return {
@@ -76,8 +77,8 @@ export function ordered(state: AgentState, graceMs?: number): StopOrder {
   return { stop, cause: 'operator' };
 }
 
-/** Nothing lives: the agent goes where it is wanted. */
-export function settle(state: AgentState, effects: AgentEffect[]): Step {
+/** Nothing lives: the agent goes to where it is wanted. */
+export function followDesired(state: AgentState, effects: AgentEffect[]): Step {
   switch (state.desired) {
     case 'deleted': {
       const closed = close(state, { kind: 'deleted' });
@@ -89,7 +90,7 @@ export function settle(state: AgentState, effects: AgentEffect[]): Step {
       // What was asked for and never started never will be.
       return { state: { ...state, phase: { kind: 'paused' }, handled: state.generation }, effects };
     case 'running':
-      return begin(state, state.reason, effects);
+      return startWhenReady(state, state.reason, effects);
   }
 }
 
@@ -106,8 +107,8 @@ export function resolveIncident(state: AgentState, summary: string): AgentEffect
   return state.episode.incident ? [{ kind: 'resolve-incident', episode: state.episode.number, summary }] : [];
 }
 
-/** Whatever people were told of the agent is over; goes with `fresh` and `forgiven`. */
-export function resolveAll(state: AgentState, summary: string): AgentEffect[] {
+/** Tells people that whatever they were told of the agent is over; goes with `clearNotices` and `resetCounters`. */
+export function resolveNotices(state: AgentState, summary: string): AgentEffect[] {
   return [...resolveIncident(state, summary), ...(state.overLimit ? [{ kind: 'notice-over', summary } as const] : [])];
 }
 
@@ -131,26 +132,27 @@ export function failStopped(state: AgentState, decidedAtMs: number): Step {
   return stay(rest);
 }
 
-/** An operator's start or restart forgives: counters and episode begin anew. */
-export function fresh(
-  state: AgentState,
-): Pick<AgentState, 'desired' | 'failures' | 'restarts' | 'episode' | 'overLimit'> {
-  return { desired: 'running', failures: NO_FAILURES, restarts: 0, ...forgiven(state) };
-}
+/** An operator's start or restart, and a new definition, forgive: counters and episode start again. */
+export const resetCounters = (state: AgentState): AgentState => ({
+  ...clearNotices(state),
+  failures: NO_FAILURES,
+  restarts: 0,
+});
 
-/** Its process is replaced by one of its new definition. */
-export function renew(state: AgentState): Step {
-  const why = 'restarting: its definition has changed';
-  return stopProcess(
-    { ...state, ...fresh(state) },
-    why,
-    ordered(state),
-    resolveAll(state, 'its definition has changed'),
-  );
-}
-
-/** Nobody has to be told of it any more. */
-export const forgiven = (state: AgentState): Pick<AgentState, 'episode' | 'overLimit'> => ({
+/** What people were told of the agent is over; `resolveNotices` tells them. */
+export const clearNotices = (state: AgentState): AgentState => ({
+  ...state,
   episode: { number: state.episode.number, incident: false },
   overLimit: null,
 });
+
+/** Stops the process, so that one of the new definition takes its place. */
+export function replaceProcess(state: AgentState): Step {
+  const why = 'its definition has changed';
+  return stopProcess(
+    { ...resetCounters(state), desired: 'running' },
+    `restarting: ${why}`,
+    ordered(state),
+    resolveNotices(state, why),
+  );
+}
