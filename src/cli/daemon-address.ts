@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { DaemonFile } from '../contract/daemon-view.ts';
 import { CodedError } from '../contract/errors.ts';
-import { isAlive } from './process-mark.ts';
+import { isAlive } from '../daemon/process-mark.ts';
 
 export interface AddressOptions {
   /** Of a daemon elsewhere, such as `http://127.0.0.1:5050`. */

@@ -1,16 +1,8 @@
-/** An agent as the API, the CLI and the workflow's `status` query show it. */
-export type PublicState =
-  | 'pending'
-  | 'starting'
-  | 'running'
-  | 'unready'
-  | 'stopping'
-  | 'stopped'
-  | 'backoff'
-  | 'completed'
-  | 'paused'
-  | 'disabled';
+import type { PublicState } from '../domain/public-state.ts';
 
+export type { PublicState };
+
+/** An agent as the API, the CLI and the workflow's `status` query show it. */
 export interface AgentView {
   agent_id: string;
   template_id: string | null;

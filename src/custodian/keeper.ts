@@ -1,12 +1,11 @@
+import { backoffDelayMs, type Backoff } from '../domain/backoff.ts';
 import type { ExitRecord } from '../domain/custody.ts';
+import { DAEMON_ID } from '../domain/ids.ts';
 import type { Logger } from './logger.ts';
 import { messageOf } from './logger.ts';
 import type { KeptSpawn, SpawnParams } from './protocol.ts';
 
-export const DAEMON = '_daemon';
-
-const FIRST_MS = 200;
-const MAX_MS = 30_000;
+const BACKOFF: Backoff = { initialMs: 200, factor: 2, maxMs: 30_000, jitter: 0.1 };
 /** A run of this length ends a series of failures. */
 const STABLE_MS = 60_000;
 /** It has ended as it was meant to, or says that only a person can help: after a fail-stop. */
@@ -48,7 +47,7 @@ export class Keeper {
 
   /** To be called with every exit. */
   exited(agent: string, exit: ExitRecord): void {
-    if (agent !== DAEMON || this.#rule === undefined) return;
+    if (agent !== DAEMON_ID || this.#rule === undefined) return;
     if (exit.cause !== 'self' || (exit.code !== null && LEFT_ALONE.has(exit.code))) return this.keep(undefined);
     this.#failures = exit.ran_ms >= STABLE_MS ? 1 : this.#failures + 1;
     this.#again(`it ended with ${exit.signal ?? exit.code ?? 'an unknown exit code'}`);
@@ -60,7 +59,7 @@ export class Keeper {
 
   #again(why: string): void {
     const { log, random = Math.random } = this.#options;
-    const delayMs = Math.round(Math.min(MAX_MS, FIRST_MS * 2 ** (this.#failures - 1)) * (1 + 0.1 * random()));
+    const delayMs = backoffDelayMs(BACKOFF, this.#failures, random());
     log.warn('The daemon is started again', { why, failures: this.#failures, delay_ms: delayMs });
     this.#cancel();
     this.#timer = setTimeout(() => void this.#start(), delayMs);
@@ -71,7 +70,7 @@ export class Keeper {
     const rule = this.#rule;
     if (rule === undefined) return;
     try {
-      await this.#options.spawn({ ...rule, agent: DAEMON, generation: this.#options.fence() + 1 });
+      await this.#options.spawn({ ...rule, agent: DAEMON_ID, generation: this.#options.fence() + 1 });
     } catch (error) {
       this.#failures += 1;
       this.#again(messageOf(error));

@@ -7,7 +7,8 @@ import { openCgroups } from './tree/cgroups.ts';
 import { createCustodian } from './custodian.ts';
 import type { EmitEvent } from './context.ts';
 import { openJournal } from './journal/journal.ts';
-import { DAEMON, Keeper } from './keeper.ts';
+import { DAEMON_ID } from '../domain/ids.ts';
+import { Keeper } from './keeper.ts';
 import { takeLock } from './lock.ts';
 import type { LogFile } from './logs/rotation.ts';
 import { createLogger, messageOf } from './logger.ts';
@@ -68,7 +69,7 @@ async function main(): Promise<void> {
   });
   const keeper = new Keeper({
     spawn: (params) => custodian.spawn(params),
-    fence: () => journal.entries.get(DAEMON)?.fence ?? 0,
+    fence: () => journal.entries.get(DAEMON_ID)?.fence ?? 0,
     log,
   });
   const about = {

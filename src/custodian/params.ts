@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path';
+import { DAEMON_ID } from '../domain/ids.ts';
 import { isAgentName } from './journal/journal-line.ts';
 import type { HelloParams, Methods, SettingsParams, ShutdownParams, SpawnParams, StopParams } from './protocol.ts';
 import { Refusal } from './refusal.ts';
@@ -153,7 +154,7 @@ const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
   settings: settingsParams,
   shutdown: shutdownParams,
   keep: ({ spawn }) => ({
-    spawn: spawn === null ? null : spawnParams({ ...object('spawn', spawn), agent: '_daemon', generation: 1 }),
+    spawn: spawn === null ? null : spawnParams({ ...object('spawn', spawn), agent: DAEMON_ID, generation: 1 }),
   }),
   end: nothing,
 };

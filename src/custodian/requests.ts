@@ -1,5 +1,6 @@
+import { DAEMON_ID } from '../domain/ids.ts';
 import type { Custodian } from './custodian.ts';
-import { DAEMON, type Keeper } from './keeper.ts';
+import type { Keeper } from './keeper.ts';
 import { checkParams } from './params.ts';
 import type { Method } from './params.ts';
 import { PROTOCOL } from './protocol.ts';
@@ -48,7 +49,7 @@ export function createRequests({ custodian, keeper, about, daemon, end }: Reques
       if (params.role === 'daemon') {
         custodian.shutdown.lift();
         // A daemon that is a child of ours is stopped like any other child.
-        const isChild = custodian.incarnations.get(DAEMON)?.pid === params.pid;
+        const isChild = custodian.incarnations.get(DAEMON_ID)?.pid === params.pid;
         // Somebody has started another one: two would be one too many.
         if (!isChild) keeper.keep(undefined);
         custodian.signaller.protectDaemon(isChild ? undefined : params.pid);
@@ -73,16 +74,16 @@ export function createRequests({ custodian, keeper, about, daemon, end }: Reques
       return { stopped: await custodian.shutdown.run(params) };
     },
     keep({ spawn }, peer) {
-      const child = custodian.incarnations.get(DAEMON);
+      const child = custodian.incarnations.get(DAEMON_ID);
       if (child === undefined || child.pid !== peer.hello?.pid) {
-        throw new Refusal('NOT_ALLOWED', `Only the daemon that is a child of this custodian (${DAEMON}) is kept`);
+        throw new Refusal('NOT_ALLOWED', `Only the daemon that is a child of this custodian (${DAEMON_ID}) is kept`);
       }
       keeper.keep(spawn ?? undefined);
       return {};
     },
     end(_, peer) {
       const others = [...custodian.incarnations.values()].filter(
-        (one) => !(one.agent === '_daemon' && one.pid === peer.hello?.pid),
+        (one) => !(one.agent === DAEMON_ID && one.pid === peer.hello?.pid),
       );
       if (others.length > 0) {
         throw new Refusal(

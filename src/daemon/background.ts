@@ -3,15 +3,15 @@ import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonFile, DaemonPhase } from '../contract/daemon-view.ts';
 import { CodedError, isErrorCode } from '../contract/errors.ts';
-import { isAlive as isRunning } from '../cli/process-mark.ts';
 import { MARKER, type CustodyEntry, type KeptSpawn } from '../custodian/protocol.ts';
 import type { ExitRecord } from '../domain/custody.ts';
+import { DAEMON_ID } from '../domain/ids.ts';
 import { connectCustodian, CustodianError, type CustodianClient } from '../host/custodian-client.ts';
 import { holdCustodian } from './hold-custodian.ts';
+import { isAlive } from './process-mark.ts';
 import { StateDir } from './state-dir.ts';
 import type { CustodyCalls } from './temporal/custody.ts';
 
-const AGENT = '_daemon';
 const LOG = { max_bytes: 16 * 1024 * 1024, keep: 3 };
 /** The daemon stops its agents first, each of which may take its own grace: nothing cuts that short but a second signal. */
 const STOP = { signal: 'SIGTERM', grace_ms: 24 * 3600_000 };
@@ -56,7 +56,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<Bac
     if (own?.live !== undefined) throw new CodedError('DAEMON_RUNNING', `A daemon is starting (pid ${own.live.pid})`);
     generation = (own?.custody.fence ?? 0) + 1;
     const command = [process.execPath, entry, ...args];
-    spawned = await client.request('spawn', { agent: AGENT, generation, ...keptSpawn(command, env, cwd) });
+    spawned = await client.request('spawn', { agent: DAEMON_ID, generation, ...keptSpawn(command, env, cwd) });
   } finally {
     // The daemon itself holds the custodian from now on.
     client.close();
@@ -76,7 +76,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<Bac
 
 /** Has the custodian start this daemon again when it crashes while it runs; nothing happens to one that is not its child. */
 export async function tellKeeper(custody: CustodyCalls, phase: DaemonPhase): Promise<void> {
-  if (process.env[MARKER]?.startsWith(`${AGENT}/`) !== true || (phase !== 'run' && phase !== 'shutdown')) return;
+  if (process.env[MARKER]?.startsWith(`${DAEMON_ID}/`) !== true || (phase !== 'run' && phase !== 'shutdown')) return;
   const again = process.argv.filter((arg) => !ONCE.has(arg));
   const spawn = phase === 'run' ? keptSpawn(again, process.env, process.cwd()) : null;
   await custody.call('keep', { spawn }).catch(() => undefined); // one of an earlier version keeps none
@@ -104,33 +104,24 @@ function daemonFile(stateDir: StateDir): DaemonFile | undefined {
 /** Its last end may be over before the custodian has dealt with it. */
 async function settledEntry(client: CustodianClient): Promise<CustodyEntry | undefined> {
   for (const until = performance.now() + SETTLE_MS; ; await delay(POLL_MS)) {
-    const own = (await client.request('list', {})).entries.find(({ agent }) => agent === AGENT);
-    if (own?.live === undefined || isRunning(own.live.pid) || performance.now() > until) return own;
-  }
-}
-
-async function entryOf(stateDir: StateDir): Promise<CustodyEntry | undefined> {
-  const client = await connectCustodian(stateDir.path, { role: 'observer', version: 'start' });
-  try {
-    return (await client.request('list', {})).entries.find(({ agent }) => agent === AGENT);
-  } finally {
-    client.close();
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+    const own = (await client.request('list', {})).entries.find(({ agent }) => agent === DAEMON_ID);
+    if (own?.live === undefined || isAlive(own.live.pid) || performance.now() > until) return own;
   }
 }
 
 /** Undefined if the custodian has ended with it. */
 async function lastExit(stateDir: StateDir, generation: number): Promise<ExitRecord | undefined> {
-  const exit = (await entryOf(stateDir).catch(() => undefined))?.custody.last_exit;
-  return exit?.generation === generation ? exit : undefined;
+  try {
+    const client = await connectCustodian(stateDir.path, { role: 'observer', version: 'start' });
+    try {
+      const exit = (await settledEntry(client))?.custody.last_exit;
+      return exit?.generation === generation ? exit : undefined;
+    } finally {
+      client.close();
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** The daemon says in its log why it could not start, as JSON: `start` was called with `--json`. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { isAlive } from '../cli/process-mark.ts';
+import { isAlive } from './process-mark.ts';
 import { connectOrStart, CustodianError, type CustodianClient } from '../host/custodian-client.ts';
 
 const CUSTODIAN_ENTRY = fileURLToPath(new URL('../custodian.mjs', import.meta.url));

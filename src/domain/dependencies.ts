@@ -1,5 +1,5 @@
 /** What an agent waits for before it is started, and in which order agents are stopped. */
-import type { PublicStateName } from './public-state.ts';
+import type { PublicState } from './public-state.ts';
 
 /**
  * `started`: it has a process. `ready`: that process is ready (without a readiness check it is at once). `completed`: it has
@@ -11,13 +11,13 @@ export type DependencyCondition = (typeof DEPENDENCY_CONDITIONS)[number];
 /** By the agent that is depended on. */
 export type Dependencies = Readonly<Record<string, DependencyCondition>>;
 
-const MET_BY: Record<DependencyCondition, readonly PublicStateName[]> = {
+const MET_BY: Record<DependencyCondition, readonly PublicState[]> = {
   started: ['running', 'unready', 'paused', 'completed'],
   ready: ['running', 'completed'],
   completed: ['completed'],
 };
 
-export function areMet(dependencies: Dependencies, stateOf: (agentId: string) => PublicStateName | undefined): boolean {
+export function areMet(dependencies: Dependencies, stateOf: (agentId: string) => PublicState | undefined): boolean {
   return Object.entries(dependencies).every(([agentId, condition]) => {
     const state = stateOf(agentId);
     return state !== undefined && MET_BY[condition].includes(state);

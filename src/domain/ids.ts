@@ -16,6 +16,9 @@ export function fileNameOf(agentId: string): string {
   return agentId.replace(/[A-Z]/g, (letter) => `=${letter.toLowerCase()}`);
 }
 
+/** The daemon's own id, as a process in custody and as a sender. No agent can have it. */
+export const DAEMON_ID = '_daemon';
+
 /** One process life of an agent, as it is written in logs and in the marker variable of its environment. */
 export function incarnationOf(agentId: string, generation: number): string {
   return `${agentId}/${generation}`;

@@ -8,8 +8,20 @@ export interface Liveness {
   paused?: boolean;
 }
 
+export type PublicState =
+  | 'pending'
+  | 'starting'
+  | 'running'
+  | 'unready'
+  | 'stopping'
+  | 'stopped'
+  | 'backoff'
+  | 'completed'
+  | 'paused'
+  | 'disabled';
+
 /** One word for the state of an agent, put together from what was decided and what its host sees. */
-export function publicState(phase: Phase, generation: number, process: Liveness | null) {
+export function publicState(phase: Phase, generation: number, process: Liveness | null): PublicState {
   switch (phase.kind) {
     case 'admitting':
     case 'waiting':
@@ -24,8 +36,6 @@ export function publicState(phase: Phase, generation: number, process: Liveness 
       return phase.kind;
   }
 }
-
-export type PublicStateName = ReturnType<typeof publicState>;
 
 /** `agent_state{agent}`: 1 while the process lives, stands not still and, where readiness is declared, is ready; else 0. */
 export function isUp(process: Liveness | null): boolean {

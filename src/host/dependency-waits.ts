@@ -1,6 +1,6 @@
 import type { Dependencies } from '../domain/dependencies.ts';
 import { areMet } from '../domain/dependencies.ts';
-import { publicState, type PublicStateName } from '../domain/public-state.ts';
+import { publicState, type PublicState } from '../domain/public-state.ts';
 import { waitActivityId } from '../contract/names.ts';
 import type { Roster } from '../ports/roster.ts';
 import type { Doorbell } from './doorbell.ts';
@@ -62,7 +62,7 @@ export class DependencyWaits {
   }
 
   private isMet(dependencies: Dependencies): boolean {
-    return areMet(dependencies, (agentId): PublicStateName | undefined => {
+    return areMet(dependencies, (agentId): PublicState | undefined => {
       const row = this.options.fleet.get(agentId);
       return row && publicState(row.decision.phase, row.decision.generation, row.process);
     });

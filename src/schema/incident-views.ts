@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { NoticeTestResult } from '../contract/incident-activities.ts';
 import type { IncidentView } from '../contract/incident-view.ts';
+import { DAEMON_ID } from '../domain/ids.ts';
 import {
   DAEMON_COMMANDS,
   INCIDENT_KINDS,
@@ -35,7 +36,7 @@ const EXAMPLE: IncidentView = {
   count: 2,
   opened_at: '2026-01-01T09:00:00.000Z',
   updated_at: '2026-01-01T09:00:04.000Z',
-  opened_by: '_daemon',
+  opened_by: DAEMON_ID,
   acknowledged: null,
   resolved: null,
   proposal: null,

@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { listen, type Listening } from '../../src/api/listen.ts';
-import { isAlive } from '../../src/cli/process-mark.ts';
+import { isAlive } from '../../src/daemon/process-mark.ts';
 import { agentView, apiFixture, refusal, TOKEN, type ApiFixture } from '../api/api-fixture.ts';
 import { until } from '../support/wait.ts';
 

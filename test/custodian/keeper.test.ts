@@ -47,7 +47,7 @@ describe('Keeper', () => {
       spawn: ({ generation }) => void spawned.push(generation),
       fence: () => spawned.length + 1,
       log,
-      random: () => 0,
+      random: () => 0.5,
     });
     return { keeper, spawned, delayOf: (n: number) => (delays[n] as { delay_ms: number } | undefined)?.delay_ms };
   };

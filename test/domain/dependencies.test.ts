@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { areMet, dependencyCycle, describeDependencies, stopWaves } from '../../src/domain/dependencies.ts';
-import type { PublicStateName } from '../../src/domain/public-state.ts';
+import type { PublicState } from '../../src/domain/public-state.ts';
 import { World } from './world.ts';
 
 const states =
-  (known: Record<string, PublicStateName>) =>
-  (agentId: string): PublicStateName | undefined =>
+  (known: Record<string, PublicState>) =>
+  (agentId: string): PublicState | undefined =>
     known[agentId];
 
 describe('areMet', () => {

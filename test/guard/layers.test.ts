@@ -42,6 +42,7 @@ const ALLOWED: Record<string, string[]> = {
   cli: [
     'daemon/main.ts',
     'daemon/background.ts',
+    'daemon/process-mark.ts',
     'daemon/doctor/doctor.ts',
     'daemon/configuration/check-config.ts',
     'daemon/system-service/install-service.ts',

@@ -8,7 +8,7 @@ import { contextOf } from '../context.ts';
 import type { DaemonClient } from '../daemon-client.ts';
 import { withExamples } from '../examples.ts';
 import { print } from '../output.ts';
-import { processMark } from '../process-mark.ts';
+import { processMark } from '../../daemon/process-mark.ts';
 import { during } from '../progress.ts';
 import { ownVersion } from '../version.ts';
 
@@ -136,7 +136,7 @@ async function startDetached(json: boolean, { args, env, cwd }: Origin): Promise
   print(json, started, () =>
     [
       `The daemon ${started.version} runs in the background (pid ${started.pid}), its API at ${api}`,
-      `  what it says   ${started.log}`,
+      `  log            ${started.log}`,
       '  see            openstarry-daemon status',
       '  stop           openstarry-daemon stop',
     ].join('\n'),

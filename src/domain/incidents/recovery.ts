@@ -1,7 +1,8 @@
 /** An agent that fails and is restarted may recover by itself: then its incident is over. */
+import { DAEMON_ID } from '../ids.ts';
 import { resolve } from './endings.ts';
 import type { IncidentEvent, IncidentState, IncidentStep } from './incident-state.ts';
-import { BY_DAEMON, stay, withEffects } from './steps.ts';
+import { stay, withEffects } from './steps.ts';
 
 export function recoveryDue(state: IncidentState, nowMs: number): IncidentStep {
   const { status, recovery, agentId } = state;
@@ -19,6 +20,6 @@ export function recoveryChecked(
 ): IncidentStep {
   const { status, recovery } = state;
   if (status === 'resolved' || recovery === null) return stay(state);
-  if (recovered) return resolve(state, BY_DAEMON, says, nowMs);
+  if (recovered) return resolve(state, DAEMON_ID, says, nowMs);
   return stay({ ...state, recovery: { ...recovery, nextMs: nowMs + againMs } });
 }

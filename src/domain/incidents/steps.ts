@@ -2,9 +2,6 @@
 import type { Delivery, IncidentAnswer, IncidentEffect, IncidentState, IncidentStep } from './incident-state.ts';
 import type { NoticeAbout } from './incident-words.ts';
 
-/** Sender of what the daemon itself does. */
-export const BY_DAEMON = '_daemon';
-
 const MAX_HISTORY = 50;
 const MAX_DELIVERIES = 50;
 

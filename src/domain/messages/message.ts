@@ -1,4 +1,5 @@
 /** A message: what one agent, person or the daemon itself says to an agent, or puts up for whoever works a queue. */
+import { DAEMON_ID } from '../ids.ts';
 
 /** The types that the daemon knows; their payloads are checked (`src/schema/message-payloads.ts`). Users may add their own. */
 export const MESSAGE_TYPES = [
@@ -23,7 +24,7 @@ export type MessageType = (typeof MESSAGE_TYPES)[number];
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 
 /** Sender of what the daemon itself says: ticks, notices about dead letters, decisions. No agent can have this name. */
-export const DAEMON_SENDER = '_daemon';
+export const DAEMON_SENDER = DAEMON_ID;
 /** Sender of what comes with the admin token. */
 export const ADMIN_SENDER = 'admin';
 

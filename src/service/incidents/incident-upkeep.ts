@@ -1,7 +1,7 @@
 import type { RecordRow, Records } from '../../ports/records.ts';
 import type { Roster, RosterRow } from '../../ports/roster.ts';
 import { incidentIdOfStall } from '../../contract/incident-view.ts';
-import { BY_DAEMON } from '../../domain/incidents/steps.ts';
+import { DAEMON_ID } from '../../domain/ids.ts';
 import { RecordSweep } from '../record-sweep.ts';
 import type { IncidentWorkflows } from './incident-workflows.ts';
 import { recordOf } from './known-incident.ts';
@@ -103,7 +103,7 @@ export class IncidentUpkeep {
 
   async #unstalled(agentId: string): Promise<void> {
     this.#stalled.delete(agentId);
-    const word = { by: BY_DAEMON, note: 'its processes are gone' };
+    const word = { by: DAEMON_ID, note: 'its processes are gone' };
     await this.#deps.workflows.resolve(incidentIdOfStall(agentId), word);
   }
 
@@ -123,7 +123,7 @@ export class IncidentUpkeep {
   }
 
   async #over(incidentId: string, agentId: string): Promise<void> {
-    await this.#deps.workflows.resolve(incidentId, { by: BY_DAEMON, note: `${agentId} is deleted` });
+    await this.#deps.workflows.resolve(incidentId, { by: DAEMON_ID, note: `${agentId} is deleted` });
   }
 }
 

@@ -6,7 +6,7 @@ import { readReport, type IncidentVerb, type ReportMessage } from '../../contrac
 import type { IncidentReport, IncidentView } from '../../contract/incident-view.ts';
 import { birth } from '../../domain/incidents/incident-reducer.ts';
 import type { IncidentStatus, Severity } from '../../domain/incidents/incident-words.ts';
-import { BY_DAEMON } from '../../domain/incidents/steps.ts';
+import { DAEMON_ID } from '../../domain/ids.ts';
 import type { Records } from '../../ports/records.ts';
 import { admitCaller, type Call, type LiveGeneration } from '../caller.ts';
 import { senderOf } from '../messaging/known-agents.ts';
@@ -79,12 +79,12 @@ export class Incidents {
   /** What the daemon itself has to say. @throws CodedError TEMPORAL_UNAVAILABLE */
   async reportOwn(incidentId: string, report: ReportMessage & { report_id: string }): Promise<void> {
     const known = await this.#known(incidentId);
-    await this.#deps.workflows.report(incidentId, { ...report, by: BY_DAEMON }, known?.restore);
+    await this.#deps.workflows.report(incidentId, { ...report, by: DAEMON_ID }, known?.restore);
   }
 
   /** What the daemon itself has reported is over. @throws CodedError TEMPORAL_UNAVAILABLE */
   async overOwn(incidentId: string, note: string): Promise<void> {
-    await this.#deps.workflows.resolve(incidentId, { by: BY_DAEMON, note });
+    await this.#deps.workflows.resolve(incidentId, { by: DAEMON_ID, note });
   }
 
   /** The latest first. `next` is the `before` of the next page; null if there is none. */
