@@ -14,7 +14,16 @@ import { ended } from './life/ends.ts';
 import { isOperators, restartCommand, startCommand, stopCommand } from './life/operator-commands.ts';
 import { pauseCommand, resumeCommand } from './life/pause.ts';
 import { custodyHinted, held, reconcile, stopSettled } from './life/reconcile.ts';
-import { failStopEffect, failStopped, mayLive, ordered, readmit, startNow, stay } from './life/steps.ts';
+import {
+  closeGeneration,
+  failStopEffect,
+  failStopped,
+  mayLive,
+  ordered,
+  readmit,
+  startNow,
+  stay,
+} from './life/steps.ts';
 import { noticed, verdict } from './life/verdicts.ts';
 import { describeRestart } from './reasons.ts';
 import { NO_FAILURES } from './restart-policy.ts';
@@ -105,7 +114,7 @@ export function step(state: AgentState, event: AgentEvent, clock: Clock): Step {
         : stay(state);
     case 'template-changed':
       return event.generation === state.generation && isWatched(state)
-        ? readmit({ ...state, handled: event.generation, phase: { kind: 'admitting' } }, 'its template has changed')
+        ? readmit({ ...closeGeneration(state), phase: { kind: 'admitting' } }, 'its template has changed')
         : stay(state);
     case 'held':
       return held(state, event.custody, clock);

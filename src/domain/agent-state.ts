@@ -76,9 +76,12 @@ export interface FailStop {
 export interface AgentState {
   phase: Phase;
   desired: 'running' | 'paused' | 'stopped' | 'deleted';
-  /** The latest incarnation that was asked for; 0 before the first. Only grows. */
+  /** The latest incarnation that was asked for, or is known of; 0 before the first. */
   generation: number;
-  /** The latest incarnation whose end has been dealt with. One end is consumed a generation. */
+  /**
+   * The latest incarnation whose end has been dealt with: each end is, once. Always `handled ≤ generation`; the latest
+   * incarnation may live (`mayLive`) if, and only if, `handled < generation`.
+   */
   handled: number;
   /** Which admission (template resolution) is the latest asked for, and whether its answer is still to come. */
   admission: { number: number; pending: boolean };

@@ -78,6 +78,8 @@ export class World {
       const next = step(this.state, event, { nowMs: this.nowMs, random01: 0.5 });
       this.state = JSON.parse(JSON.stringify(next.state)) as AgentState;
       this.perform(next.effects);
+      const { handled, generation } = this.state;
+      if (handled > generation) this.violations.push(`${handled} handled, but only ${generation} asked for`);
     }
   }
 

@@ -8,6 +8,7 @@ import { PAUSED_EMPTY } from './pause.ts';
 import {
   cancelWait,
   close,
+  closeGeneration,
   failStop,
   followDesired,
   isToEnd,
@@ -95,12 +96,11 @@ export function refused(
 /** Takes note of an end that cannot be judged, because there are no rules to judge it by. */
 function acknowledge(state: AgentState, { last_exit: exit }: Custody): AgentState {
   if (!exit || exit.generation <= state.handled) return state;
-  const generation = Math.max(state.generation, exit.generation);
-  return { ...state, generation, handled: exit.generation, lastExit: exit };
+  return { ...closeGeneration(state, exit.generation), lastExit: exit };
 }
 
 export function spawnFailed(state: AgentState, failure: { code: string; message: string }, clock: Clock): Step {
-  const next: AgentState = { ...state, handled: state.generation };
+  const next = closeGeneration(state);
   if (isToEnd(state)) return followDesired(next, []);
   return unstartable(next, failure, [], clock);
 }

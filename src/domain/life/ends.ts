@@ -9,6 +9,7 @@ import { startWhenResumed } from './pause.ts';
 import {
   cancelWait,
   clearNotices,
+  closeGeneration,
   failStop,
   followDesired,
   isToEnd,
@@ -28,9 +29,7 @@ export function ended(state: AgentState, exit: ExitRecord, clock: Clock): Step {
   // Without rules nothing can be judged; an admission brings them, and this exit again.
   if (state.rules === null) return state.admission.pending ? stay(state) : readmit(unruled(state), describeExit(exit));
   const next: AgentState = {
-    ...state,
-    handled: exit.generation,
-    generation: Math.max(state.generation, exit.generation),
+    ...closeGeneration(state, exit.generation),
     lastExit: exit,
     reason: describeExit(exit),
   };

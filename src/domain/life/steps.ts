@@ -18,7 +18,14 @@ export const stay = (state: AgentState): Step => ({ state, effects: [] });
 export const stopPolicy = (state: AgentState): StopPolicy => state.rules?.stop ?? DEFAULT_STOP;
 
 /** True if the latest incarnation may live: its end has not been dealt with. */
-export const mayLive = (state: AgentState): boolean => state.generation > state.handled;
+export const mayLive = ({ handled, generation }: AgentState): boolean => handled < generation;
+
+/** Nothing up to this generation lives, or ever will: its end is dealt with. */
+export const closeGeneration = (state: AgentState, generation = state.generation): AgentState => ({
+  ...state,
+  generation: Math.max(state.generation, generation),
+  handled: generation,
+});
 
 /** What is wanted of an agent that has come to rest by itself. After a run nothing is, whatever changes in its definition. */
 export const restingDesire = (rules: Rules | null): AgentState['desired'] => (rules?.finite ? 'stopped' : 'running');
@@ -39,7 +46,7 @@ export function close(state: AgentState, outcome: Outcome): Step {
 
 /** Starts the next incarnation. */
 export function startNow(state: AgentState, reason: string, before: AgentEffect[] = []): Step {
-  const generation = Math.max(state.generation, state.handled) + 1;
+  const generation = state.generation + 1;
   return {
     state: { ...state, generation, phase: { kind: 'live' }, reason },
     effects: [...before, { kind: 'run', generation }],
@@ -54,7 +61,7 @@ export function startWhenReady(state: AgentState, reason: string, before: AgentE
   const phase = { kind: 'waiting', wait } as const;
   return {
     // What was asked for and never started never will be.
-    state: { ...state, handled: state.generation, waits: wait, phase, reason: describeDependencies(dependencies) },
+    state: { ...closeGeneration(state), waits: wait, phase, reason: describeDependencies(dependencies) },
     effects: [...before, { kind: 'await', wait, dependencies }],
   };
 }
@@ -88,7 +95,7 @@ export function followDesired(state: AgentState, effects: AgentEffect[]): Step {
       return { state: { ...state, phase: { kind: 'stopped' } }, effects };
     case 'paused':
       // What was asked for and never started never will be.
-      return { state: { ...state, phase: { kind: 'paused' }, handled: state.generation }, effects };
+      return { state: { ...closeGeneration(state), phase: { kind: 'paused' } }, effects };
     case 'running':
       return startWhenReady(state, state.reason, effects);
   }
