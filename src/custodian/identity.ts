@@ -18,8 +18,10 @@ export type IdentityVerdict =
   | { kind: 'ours'; stat: ProcessStat }
   /** The machine was started again since. */
   | { kind: 'reboot' }
-  /** It ended. Its session and group may still have members, so their number still means something. */
+  /** It ended. While its session or group has a member the number is theirs; after that it may have been given out again. */
   | { kind: 'gone'; why: string }
+  /** It ended, and still holds its number. */
+  | { kind: 'zombie'; why: string }
   /** It ended, and its pid means another process or another namespace now: the number says nothing about its tree. */
   | { kind: 'replaced'; why: string }
   /** The record cannot be true; the process that it names is never touched. */
@@ -52,7 +54,7 @@ export function identify(
   const stat = table.stat(record.pid);
   if (stat === undefined) return { kind: 'gone', why: 'no such process' };
   if (stat.start !== record.start) return { kind: 'replaced', why: `pid ${record.pid} belongs to a later process` };
-  if (!isAlive(stat)) return { kind: 'gone', why: 'it is a zombie' };
+  if (!isAlive(stat)) return { kind: 'zombie', why: 'it is a zombie' };
   const marker = table.marker(record.pid);
   if (marker !== undefined && marker !== '' && marker !== record.marker) {
     return { kind: 'replaced', why: `pid ${record.pid} carries the marker of another process` };

@@ -3,10 +3,11 @@ import { pidsInCgroup, recordedCgroup } from './tree/cgroups.ts';
 import type { Context } from './context.ts';
 import type { AgentEntry, Intent, LiveRecord } from './journal/custody-state.ts';
 import { identify } from './identity.ts';
+import type { ProcessIdentity } from './identity.ts';
 import { createIncarnation, markerOf } from './incarnation.ts';
 import type { Incarnation } from './incarnation.ts';
 import { isAlive } from './tree/process-table.ts';
-import type { ProcessStat } from './tree/process-table.ts';
+import type { ProcessStat, ProcessTable } from './tree/process-table.ts';
 import { isSignalName } from './signals.ts';
 import type { StopLadder } from './stop.ts';
 
@@ -22,18 +23,30 @@ export function recover(context: Context, stops: StopLadder, hooks: RecoveryHook
   const open = [...context.journal.entries].filter(([, entry]) => entry.live || entry.intent);
   if (open.length === 0) return;
   const found = findIntended(context, open);
+  const inheritorsOf = createInheritors(context.table);
   for (const [agent, entry] of open) {
     const live = entry.live ?? found.get(agent);
     if (live === undefined) abandonIntent(context, agent, entry);
-    else takeUp(context, stops, hooks, agent, live);
+    else takeUp(context, stops, hooks, agent, live, inheritorsOf);
   }
 }
 
-function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent: string, live: LiveRecord): void {
+function takeUp(
+  context: Context,
+  stops: StopLadder,
+  hooks: RecoveryHooks,
+  agent: string,
+  live: LiveRecord,
+  inheritorsOf: Inheritors,
+): void {
   const { table, tree, log, signaller, incarnations, journal } = context;
   const marker = markerOf(agent, live.generation, live.nonce);
   const verdict = identify({ ...live, marker }, table, signaller.forbidden);
-  const isForeign = verdict.kind === 'tampered' || verdict.kind === 'replaced';
+  const kin = (live.kin ?? []).map(([pid, start]) => ({ pid, start }));
+  const isForeign =
+    verdict.kind === 'tampered' ||
+    verdict.kind === 'replaced' ||
+    (verdict.kind === 'gone' && !isHeldByKin(inheritorsOf(live.pid), { marker, kin }, table));
   const { cgroup: _, ...record } = live;
   const cgroup = verdict.kind === 'reboot' ? undefined : recordedCgroup(agent, live);
   const held = cgroup === undefined ? record : { ...record, cgroup };
@@ -41,7 +54,6 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
   incarnations.set(agent, incarnation);
   const stop = journal.entries.get(agent)?.stop;
   if (verdict.kind !== 'reboot') {
-    const kin = (live.kin ?? []).map(([pid, start]) => ({ pid, start }));
     // A pid that is another's must not become the root of a tree that is going to be killed. Only what carries the
     // marker of this very spawn, or was seen in its tree, is of it then.
     const { key, pid, start } = incarnation;
@@ -62,6 +74,41 @@ function takeUp(context: Context, stops: StopLadder, hooks: RecoveryHooks, agent
   const why = 'why' in verdict ? verdict.why : 'the machine was started again';
   log.warn('An agent is gone', { agent, generation: live.generation, pid: live.pid, cause, why });
   hooks.lost(incarnation, cause);
+}
+
+/** The members of the session and group that have this number. */
+type Inheritors = (pid: number) => readonly ProcessStat[];
+
+/** Reads the processes once, and only if somebody asks. */
+function createInheritors(table: ProcessTable): Inheritors {
+  let known: Map<number, ProcessStat[]> | undefined;
+  const read = (): Map<number, ProcessStat[]> => {
+    const byLeader = new Map<number, ProcessStat[]>();
+    for (const pid of table.pids()) {
+      const stat = table.stat(pid);
+      if (stat === undefined || !isAlive(stat)) continue;
+      for (const leader of new Set([stat.session, stat.pgrp]))
+        byLeader.set(leader, [...(byLeader.get(leader) ?? []), stat]);
+    }
+    return byLeader;
+  };
+  return (pid) => (known ??= read()).get(pid) ?? [];
+}
+
+/**
+ * Whether the number of a process that has ended is still its tree's. The kernel gives it to nobody else while session or
+ * group have a member, but those that are there now may be of a later process that had it and ended as well: hence one of
+ * them has to be known. Where no marker can be read nothing could ever be known; there the number is believed.
+ */
+function isHeldByKin(
+  inheritors: readonly ProcessStat[],
+  { marker, kin }: { marker: string; kin: readonly ProcessIdentity[] },
+  table: ProcessTable,
+): boolean {
+  if (table.tree === 'group-only') return true;
+  return inheritors.some(
+    ({ pid, start }) => kin.some((one) => one.pid === pid && one.start === start) || table.marker(pid) === marker,
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -210,6 +211,23 @@ describe('a record that does not hold', () => {
     const exit = await restartWith((live) => ({ ...live, pid: other, start: startTimeOf(other) - 1 }));
     expect(exit).toMatchObject({ generation: 2, cause: 'custodian_lost' });
     expect(isAlive(other)).toBe(true);
+  });
+
+  test('because its pid was given to another process, which has ended too, leaves what that one has left alone', async () => {
+    const leader = spawn('sh', ['-c', 'sleep 1000 >/dev/null & echo $!'], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    leader.stdout.setEncoding('utf8');
+    const [said] = (await once(leader.stdout, 'data')) as [string];
+    const other = Number(said);
+    host.owns(other);
+    await once(leader, 'close');
+    const agent = await host.spawn('a', 1, ['sleep', '1000']);
+    const exit = await restartWith((live) => ({ ...live, pid: leader.pid!, start: startTimeOf(other) - 1 }));
+    expect(exit).toMatchObject({ generation: 1, cause: 'custodian_lost' });
+    expect(isAlive(other)).toBe(true);
+    expect(isAlive(agent.pid)).toBe(false);
   });
 
   test('because another marker stands in the environment leaves that process alone', async () => {
