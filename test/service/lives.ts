@@ -51,13 +51,16 @@ export interface LivesOptions {
   cli: string;
   bundle: string;
   temporalTimeoutMs?: number;
+  /** Further arguments of `temporal server start-dev`. */
+  serverArgs?: readonly string[];
   /** Activities of incidents, runs, … for tests of those. */
   service?: (parts: Pick<Lives, 'orchestrator' | 'roster' | 'client' | 'link'>) => Partial<ServiceActivities>;
 }
 
 export async function startLives(options: LivesOptions): Promise<Lives> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'openstarry-test-service-'));
-  let server = await startDevServer({ cli: options.cli, folder });
+  const kept = { cli: options.cli, folder, extraArgs: options.serverArgs ?? [] };
+  let server = await startDevServer(kept);
   const roster = await openSqliteRoster(path.join(folder, 'roster.db'));
   const host = new PretendHost(roster);
   const logs = new Lines();
@@ -103,7 +106,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     orders,
     link,
     restartServer: async () => {
-      server = await startDevServer({ cli: options.cli, folder, port: server.port });
+      server = await startDevServer({ ...kept, port: server.port });
     },
     end: async () => {
       await host.endAll();

@@ -52,8 +52,15 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     effects.perform(carried ? resume(life.state, Date.now()) : started.effects);
     publisher.publish();
+    let isHeldUp = false;
     for (;;) {
-      await condition(() => life.queue.length > 0 || life.signals.length > 0 || rests.hasNews);
+      await condition(
+        () =>
+          life.queue.length > 0 ||
+          life.signals.length > 0 ||
+          rests.hasNews ||
+          (isHeldUp && !effects.isHolding && !effects.isDelivering),
+      );
       for (let event = life.queue.shift(); event; event = life.queue.shift()) {
         const { state, known } = asRecorded(life.state, event);
         const next = step(state, known, { nowMs: Date.now(), random01: Math.random() });
@@ -75,10 +82,13 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
         return;
       }
       const { continueAsNewSuggested, historyLength } = workflowInfo();
-      // A pause under way would be unknown to the next run.
-      if ((continueAsNewSuggested || historyLength > MAX_EVENTS) && !effects.isHolding) {
+      const isDue = continueAsNewSuggested || historyLength > MAX_EVENTS;
+      // A pause under way would be unknown to the next run, and a signal would get lost with this one.
+      if (isDue && !effects.isHolding && !effects.isDelivering) {
         await continueAsNew<typeof agent>(life.input, { ...life, queue: [], signals: [] });
       }
+      // The end of a pause is an event in the queue; that of a delivery is not.
+      isHeldUp = isDue && effects.isDelivering;
     }
   });
 }

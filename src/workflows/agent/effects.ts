@@ -50,6 +50,8 @@ export class Effects {
   /** The latest pause or resume; they are carried out one after the other, and only the latest matters. */
   private wantedHold: Hold | undefined;
   private holding = false;
+  /** Signals on their way to the process. */
+  private deliveries = 0;
   /** Whether the custodian is being asked what it holds, and is to be asked again then. */
   private looking: 'no' | 'once' | 'again' = 'no';
   private sleeping: CancellationScope | undefined;
@@ -69,6 +71,7 @@ export class Effects {
   deliverSignals(): void {
     const { generation } = this.life.state;
     for (const signal of this.life.signals.splice(0)) {
+      this.deliveries += 1;
       this.detach(async () => {
         const control = this.control({ summary: `${signal} to generation ${generation}` });
         try {
@@ -76,6 +79,8 @@ export class Effects {
         } catch (error) {
           // An operator failed it by hand: he does not want it any more.
           log.warn('a signal was not delivered', { agent_id: this.agentId, signal, error: String(error) });
+        } finally {
+          this.deliveries -= 1;
         }
         return undefined;
       });
@@ -224,6 +229,11 @@ export class Effects {
   /** True while a pause or resume is under way, which a new run of the workflow would not know of. */
   get isHolding(): boolean {
     return this.holding;
+  }
+
+  /** True while an accepted signal has not reached the process: it would get lost with this run of the workflow. */
+  get isDelivering(): boolean {
+    return this.deliveries > 0;
   }
 
   private async hold(effect: Hold): Promise<AgentEvent | undefined> {
