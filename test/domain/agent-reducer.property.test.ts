@@ -36,6 +36,7 @@ const moves: Record<string, fc.Arbitrary<Move>> = {
   exitUnheard: fc.constantFrom(0, 1).map((code) => (w) => w.exit(code, { doorbell: false })),
   custodianLost: fc.constant((w) => w.exit(null, { cause: 'custodian_lost' })),
   stopCarriedOut: fc.constant((w) => [...w.stops].forEach((g) => w.carryOutStop(g))),
+  stopUnanswered: fc.constant((w) => [...w.stops].forEach((g) => w.carryOutStop(g, { answered: false }))),
   advance: fc.constantFrom(1, 500, 30_000, 90_000).map((ms) => (w) => w.advance(ms)),
   start: fc.constant((w) => w.send({ kind: 'start' })),
   stop: fc.constant((w) => w.send({ kind: 'stop' })),

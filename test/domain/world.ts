@@ -170,14 +170,14 @@ export class World {
     if (options.doorbell !== false && this.runs.delete(generation)) this.send({ kind: 'ended', exit: this.lastExit });
   }
 
-  /** The custodian carries out a stop: the tombstone raises the fence, what lives below ends. */
-  carryOutStop(generation: number): void {
+  /** The custodian carries out a stop: the tombstone raises the fence, what lives below ends. Its answer may be lost. */
+  carryOutStop(generation: number, { answered = true } = {}): void {
     this.stops.delete(generation);
     this.fence = Math.max(this.fence, generation);
     if (this.live && this.live.generation <= generation) {
       this.exit(0, { cause: this.causes.get(generation) ?? 'operator' });
     }
-    this.send({ kind: 'stop-settled', generation, custody: this.custody() });
+    if (answered) this.send({ kind: 'stop-settled', generation, custody: this.custody() });
   }
 
   /** The custodian carries out a pause or resume; a pause of what has not started forbids its start. */
@@ -284,6 +284,7 @@ export class World {
       const busy =
         this.admissions.size +
         this.stops.size +
+        this.failStops.asked.size +
         (this.hold ? 1 : 0) +
         [...this.runs].filter((g) => g !== this.live?.generation).length;
       if (busy > 0) continue;

@@ -74,12 +74,16 @@ function usedUp(state: AgentState, fence: number): Step {
       return startNow(closeGeneration(state, fence), `started again: generation ${fence} is superseded`);
     case 'paused': // the pause was faster than the start; the next generation is started on resume
       return stay(closeGeneration(state, fence));
-    case 'stopping': // `stop-settled` follows
-      return stay(state);
+    case 'stopping': // the stop has been carried out; its own answer may have got lost
+      return followDesired(closeGeneration(state, fence), []);
     default:
       return stay({ ...state, generation: fence });
   }
 }
+
+/** True if the custodian's word ends a stop, also without the answer to it: what was to be stopped will never start. */
+export const isStopDone = (state: AgentState, custody: Custody): boolean =>
+  state.phase.kind === 'stopping' && readCustody(state, custody, 0).kind === 'used-up';
 
 function adopt(state: AgentState, live: NonNullable<Custody['live']>): Step {
   const { generation } = live;

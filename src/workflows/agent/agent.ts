@@ -17,15 +17,17 @@ import { workflowIdOf } from '../../contract/names.ts';
 import { AGENT_ID_PATTERN, isAgentId } from '../../domain/ids.ts';
 import { birth, resume, step } from '../../domain/agent-reducer.ts';
 import type { AgentEvent, AgentState } from '../../domain/agent-state.ts';
-import type { ExitRecord } from '../../domain/custody.ts';
+import type { Custody, ExitRecord } from '../../domain/custody.ts';
 import { asJudged, isReplaced } from '../../domain/life/ends.ts';
-import { custodyHinted } from '../../domain/life/reconcile.ts';
+import { custodyHinted, isStopDone } from '../../domain/life/reconcile.ts';
 import { Effects } from './effects.ts';
 import { registerHandlers } from './handlers.ts';
 import { shapeProblem } from './input-shape.ts';
 import { newLife, type Life } from './life.ts';
 import { Publisher } from './publisher.ts';
 import { RestWatch } from './rest-watch.ts';
+
+type CustodyNews = Extract<AgentEvent, { custody: Custody }>;
 
 /** The server suggests a new run at 4096 events; in a crash loop the suggestion comes a few events too late for that. */
 const MAX_EVENTS = 3_800;
@@ -94,18 +96,30 @@ export async function agent(input: AgentInput, given?: Life): Promise<void> {
 }
 
 /**
- * In a run from before that, what was told counted at once, and an end that was faster than an ordered restart was judged.
- * Asked for only where it makes a difference: it is an event.
+ * In a run from before that, what was told counted at once, an end that was faster than an ordered restart was judged, and
+ * only its own answer settled a stop. Asked for only where it makes a difference: it is an event.
  */
 function asRecorded(state: AgentState, event: AgentEvent): { state: AgentState; known: AgentEvent } {
   const isBelieved =
     event.kind === 'custody-hinted' && custodyHinted(state, event).effects.length > 0 && !patched('told-is-checked');
-  const known: AgentEvent = isBelieved ? { kind: 'custody-answered', custody: event.custody } : event;
+  const told: AgentEvent = isBelieved ? { kind: 'custody-answered', custody: event.custody } : event;
+  const known = settlesLostStop(state, told) && !patched('lost-stop-settles') ? withoutFence(told) : told;
   const exit = exitIn(known);
   const isReplacement = exit !== undefined && exit.generation > state.handled && isReplaced(state, exit);
   if (!isReplacement || patched('ordered-restart-holds')) return { state, known };
   return { state: asJudged(state), known };
 }
+
+/** Whether the custodian's word ends a stop whose own answer has not come; or does so above a fence that it did not raise. */
+function settlesLostStop(state: AgentState, event: AgentEvent): event is CustodyNews {
+  if (!('custody' in event) || event.kind === 'custody-hinted' || !isStopDone(state, event.custody)) return false;
+  return event.kind !== 'stop-settled' || event.custody.fence > state.generation;
+}
+
+const withoutFence = <News extends CustodyNews>(news: News): News => ({
+  ...news,
+  custody: { ...news.custody, fence: 0 },
+});
 
 /** The end that an event tells of. */
 function exitIn(event: AgentEvent): ExitRecord | undefined {
