@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { describe, inject } from 'vitest';
@@ -91,17 +93,24 @@ describe('commands', () => {
       await using trial = await Trial.make(c, { config: { defaults: { backoff: { initial: '2s', jitter: 0 } } } });
       await trial.daemon.start();
       c.rounds = c.size(5, 50);
+      /** Of each agent when its stop was settled. */
+      const fences = new Map<string, number>();
       for (let n = 0; n < c.rounds; n += 1) {
         const crasher = trial.id(`crasher${n}`);
         const starter = trial.id(`starter${n}`);
         await trial.daemon.call('POST', '/agents?wait=accepted', { agent_id: crasher, command: ['false'] });
         await trial.daemon.untilAgent(crasher, (a) => a.state === 'backoff', 'in back-off');
-        await trial.daemon.call('POST', `/agents/${crasher}/stop`);
+        const stopped = await trial.daemon.call('POST', `/agents/${crasher}/stop`);
+        fences.set(crasher, await custodyFence(trial, crasher));
         // Not awaited: the stop overtakes the start somewhere on its way.
         const creation = trial.daemon.call('POST', '/agents', { agent_id: starter, command: ['sleep', '36067'] });
         await until(async () => (await trial.daemon.agent(starter)) !== undefined, { what: 'the roster row' });
-        await trial.daemon.call('POST', `/agents/${starter}/stop`);
+        const overtaking = await trial.daemon.call('POST', `/agents/${starter}/stop`);
         await creation;
+        fences.set(starter, await custodyFence(trial, starter));
+        c.check(stopped.status === 200 && overtaking.status === 200, `not stopped in round ${n}`);
+        c.check(fences.get(crasher) === 1, `${crasher} was started ${fences.get(crasher)} times`);
+        c.check(fences.get(starter)! <= 1, `${starter} was started ${fences.get(starter)} times`);
       }
       // Time enough for every back-off that was not cancelled.
       const before = (await trial.observer.report()).incarnations.length;
@@ -110,6 +119,11 @@ describe('commands', () => {
       const { incarnations } = await trial.observer.report();
       c.check(incarnations.length === before, `${incarnations.length - before} started after their stop`);
       c.check(!incarnations.some(({ lives }) => lives), 'something lives');
+      // What ends at once may have escaped the witness; custody counts every start.
+      for (const [id, fence] of fences) {
+        const now = await custodyFence(trial, id);
+        c.check(now === fence, `${id} was started again after its stop: fence ${now}, it was ${fence}`);
+      }
       for (const { agent_id: id, state } of await trial.daemon.agents())
         c.check(state === 'stopped', `${id} is ${state}`);
       await trial.compare('after the stops');
@@ -123,14 +137,21 @@ describe('commands', () => {
     async (c) => {
       await using trial = await Trial.make(c, { config: { defaults: { backoff: { initial: '10ms' } } } });
       await trial.daemon.start();
-      const [done, failed] = [trial.id('done'), trial.id('failed')];
+      const [done, failed, lost] = [trial.id('done'), trial.id('failed'), trial.id('lost')];
+      await trial.daemon.call('POST', '/agents', { agent_id: lost, command: ['sleep', '36068'] });
       await trial.daemon.call('POST', '/agents', { agent_id: done, command: ['true'] });
       await trial.daemon.call('POST', '/agents', { agent_id: failed, command: ['false'] });
       const settledIn = async (): Promise<string> => {
         const a = await trial.daemon.untilAgent(done, ({ state }) => state === 'completed', 'completed', 40_000);
         const b = await trial.daemon.untilAgent(failed, ({ state }) => state === 'disabled', 'disabled', 40_000);
-        return `${a.generation} ${b.generation}`;
+        const fences = [await custodyFence(trial, done), await custodyFence(trial, failed)];
+        return `generations ${a.generation}, ${b.generation}, fences ${fences.join(', ')}`;
       };
+      /** The daemon has compared everything, looked twice, and acted: else the lost workflow would not be there again. */
+      const reconciliations = (): number =>
+        readFileSync(path.join(trial.daemon.stateDir, 'daemon.log'), 'utf8')
+          .split('\n')
+          .filter((line) => line.includes('"reconciled"') && line.includes(`"${lost}"`)).length;
       const before = await settledIn();
       const deaths = [
         async () => void (await trial.daemon.signal('SIGKILL')),
@@ -143,9 +164,14 @@ describe('commands', () => {
         },
       ];
       for (const die of deaths) {
+        await withClient(trial, (client) => client.workflow.getHandle(workflowIdOf(lost)).terminate());
+        const reconciled = reconciliations();
         await die();
         await trial.daemon.start();
-        c.check((await settledIn()) === before, 'another generation was started');
+        await until(() => reconciliations() > reconciled, { deadlineMs: 40_000, what: 'a whole reconciliation' });
+        await trial.daemon.untilAgent(lost, ({ state }) => state === 'running', 'running', 40_000);
+        const after = await settledIn();
+        c.check(after === before, `${after}; before: ${before}`);
       }
       c.rounds = deaths.length;
       await trial.compare('after the deaths');
@@ -213,8 +239,9 @@ describe('commands', () => {
   );
 });
 
+/** The highest generation that was ever started of it. */
 async function custodyFence(trial: Trial, id: string): Promise<number> {
-  return (await trial.daemon.custody()).entries.find(({ agent }) => agent === id)!.custody.fence;
+  return (await trial.daemon.custody()).entries.find(({ agent }) => agent === id)?.custody.fence ?? 0;
 }
 
 /** Waits until what is wanted is what is, and stays for half a second. */
