@@ -45,6 +45,7 @@ async function run(trial: Trial, ballast: string): Promise<void> {
   const statuses = new Map<number, number>();
   const acknowledged = new Set<string>();
   let isStopped = false;
+  process.kill(before.get(crashed)!, 'SIGKILL');
   for (let n = 0; performance.now() - fullMs < FULL_MS; n += 1) {
     fill(ballast); // also what a rotation or a checkpoint has given free
     const id = trial.id(`new${n}`);
@@ -55,11 +56,11 @@ async function run(trial: Trial, ballast: string): Promise<void> {
     const stop = await daemon.call('POST', `/agents/${stopped}/stop?wait=1s`);
     statuses.set(stop.status, (statuses.get(stop.status) ?? 0) + 1);
     isStopped = stop.status < 300;
-    process.kill(before.get(crashed)!, 'SIGKILL');
   }
   c.figure('answers on the full disk', [...statuses].map(([status, times]) => `${times} × ${status}`).join(', '));
   for (const status of statuses.keys())
     c.check([201, 202, 200, 429, 503, 507].includes(status), `an answer ${status} on a full disk`);
+  c.check(statuses.has(503) || statuses.has(507), 'nothing was refused: the disk was not full');
   c.check((await daemon.agents()).length >= FLEET, 'the list is shorter');
   const { incarnations } = await trial.observer.report();
   for (const id of others)
