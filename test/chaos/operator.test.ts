@@ -15,6 +15,8 @@ interface Act {
   args: (agentId: string) => string[];
   /** Whether the life is as it should be again. */
   isMended: (now: AgentView, before: AgentView) => boolean;
+  /** Restarts before it, so that what goes back goes back over generations. */
+  restarts?: number;
 }
 
 const workflow =
@@ -25,6 +27,7 @@ const activity =
   (id: string) => ['activity', verb, '--workflow-id', `agent/${id}`, '--activity-id', 'run/1', ...more];
 const isSame = (now: AgentView, before: AgentView): boolean =>
   now.state === 'running' && now.pid === before.pid && now.generation === before.generation;
+const isAnew = (now: AgentView, before: AgentView): boolean => isSame(now, before) && now.run_id !== before.run_id;
 
 /** Excused, so that it is not charged: what is charged by mistake stays charged. */
 const MADE_UP = { generation: 1, code: 0, signal: null, cause: 'shutdown', at: '2026-01-01T00:00:00Z', ran_ms: 1 };
@@ -34,12 +37,15 @@ const ACTS: Act[] = [
   {
     what: 'workflow terminate',
     args: workflow('terminate', '--reason', 'chaos'),
-    isMended: (now, before) => isSame(now, before) && now.run_id !== before.run_id,
+    isMended: isAnew,
+    restarts: 2,
   },
+  { what: 'workflow delete', args: workflow('delete'), isMended: isAnew, restarts: 2 },
   {
     what: 'workflow reset',
     args: workflow('reset', '--type', 'FirstWorkflowTask', '--reason', 'chaos'),
-    isMended: (now, before) => isSame(now, before) && now.run_id !== before.run_id,
+    isMended: isAnew,
+    restarts: 2,
   },
   { what: 'workflow cancel', args: workflow('cancel'), isMended: (now) => now.state === 'stopped' },
   { what: 'activity pause', args: activity('pause'), isMended: isSame },
@@ -54,17 +60,17 @@ const ACTS: Act[] = [
 ];
 
 describe('an operator', () => {
-  for (const { what, args, isMended } of ACTS) {
+  for (const { what, args, isMended, restarts = 0 } of ACTS) {
     chaos(
       `temporal ${what}: nothing is doubled or lost, reconciled within 60 s`,
       async (c) => {
         await using trial = await Trial.make(c);
         await trial.daemon.start();
         const id = trial.id('operated');
-        const { body: before } = await trial.daemon.call<AgentView>('POST', '/agents', {
-          agent_id: id,
-          command: ['sleep', '36065'],
-        });
+        await trial.daemon.call('POST', '/agents', { agent_id: id, command: ['sleep', '36065'] });
+        for (let n = 0; n < restarts; n += 1) await trial.daemon.call('POST', `/agents/${id}/restart`);
+        const before = (await trial.daemon.agent(id))!;
+        c.check(before.generation === 1 + restarts, `generation ${before.generation} after ${restarts} restarts`);
         const { temporal } = await trial.daemon.status();
         const cli = (...given: string[]) => run(inject('temporalCli'), [...given, '--address', temporal.address]);
         await cli(...args(id));
@@ -77,7 +83,9 @@ describe('an operator', () => {
           await until(isOpen, { deadlineMs: WITHIN_MS, what: 'the workflow to be open' });
         });
         c.figure('mended after', `${Math.round(mendedMs)} ms`);
-        if (what !== 'workflow cancel') {
+        if (what === 'workflow cancel') {
+          c.check(!isAlive(before.pid!), 'its process lives');
+        } else {
           c.check(isAlive(before.pid!), 'its process was ended');
           // It is watched again: what dies is replaced, and charged once.
           process.kill(before.pid!, 'SIGKILL');
@@ -89,7 +97,7 @@ describe('an operator', () => {
               WITHIN_MS,
             );
             c.check(
-              now.restarts === 1 && now.generation === 2,
+              now.restarts === 1 && now.generation === before.generation + 1,
               `restarts ${now.restarts}, generation ${now.generation}`,
             );
           });
