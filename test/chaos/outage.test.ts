@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import { isAlive } from '../support/daemon.ts';
 import { startDevServer, type DevServer } from '../support/dev-server.ts';
 import { until } from '../support/wait.ts';
 import { chaos, type ChaosCase } from './chaos-case.ts';
+import { kill } from './kill.ts';
 import { scaledBuild, SCALED_HEARTBEAT_MS } from './scaled.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { Trial } from './trial.ts';
@@ -278,6 +279,64 @@ describe('the database of Temporal', () => {
         await trial.finish();
       },
       { isLong: title !== 'is gone', timeoutMs: 240_000 },
+    );
+  }
+});
+
+describe('the roster', () => {
+  for (const title of ['is damaged', 'is gone']) {
+    chaos(
+      `${title} while all was dead: agents are adopted, every row comes back from its workflow, nothing is charged`,
+      async (c) => {
+        await using trial = await Trial.make(c, { agents: FLEET });
+        const { daemon } = trial;
+        await daemon.start();
+        const pids = await trial.untilFleetRuns(FLEET);
+        const [crashed] = [...pids.keys()] as [string];
+        process.kill(pids.get(crashed)!, 'SIGKILL');
+        await daemon.untilAgent(crashed, (a) => a.state === 'running' && a.generation === 2, 'replaced');
+        const rest = { stopped: ['sleep', '36068'], completed: ['true'], disabled: ['false'] };
+        for (const [state, command] of Object.entries(rest)) {
+          await daemon.call('POST', '/agents', { agent_id: trial.id(state), command });
+          if (state === 'stopped') await daemon.call('POST', `/agents/${trial.id(state)}/stop`);
+          await daemon.untilAgent(trial.id(state), (a) => a.state === state, state);
+        }
+        const rows = async (): Promise<string[]> =>
+          (await daemon.agents())
+            .map(({ agent_id, state, desired, pid, generation, restarts }) =>
+              JSON.stringify({ agent_id, state, desired, pid, generation, restarts }),
+            )
+            .toSorted();
+        const before = await rows();
+        c.check(before.length === FLEET + 3, `${before.length} rows`);
+        await kill(trial, ['daemon', 'custodian', 'temporal']);
+        const isRoster = (name: string): boolean => name.startsWith('roster.db');
+        for (const name of readdirSync(daemon.stateDir).filter(isRoster))
+          if (title === 'is gone') rmSync(path.join(daemon.stateDir, name));
+          else writeFileSync(path.join(daemon.stateDir, name), 'no database '.repeat(10_000));
+        const startedMs = performance.now();
+        await daemon.start();
+        let now: string[] = [];
+        await until(
+          async () => {
+            now = await rows();
+            return now.join() === before.join();
+          },
+          { deadlineMs: 60_000, what: 'all rows' },
+        ).catch((error: unknown) => {
+          throw new Error(`${String(error)}: before ${before.join()}, now ${now.join()}`, { cause: error });
+        });
+        c.figure('all rows back after', `${Math.round(performance.now() - startedMs)} ms`);
+        const aside = readdirSync(daemon.stateDir).filter((name) => name.startsWith('roster.db.corrupt-'));
+        c.check(aside.length > 0 === (title === 'is damaged'), `moved aside: ${aside.join(', ')}`);
+        for (const id of [...pids.keys(), trial.id('stopped')]) {
+          const { status } = await daemon.call('POST', `/agents/${id}/restart`);
+          c.check(status === 200, `${id} cannot be restarted: ${status}`);
+        }
+        await trial.compare('after the loss');
+        await trial.finish();
+      },
+      { isLong: title !== 'is damaged', timeoutMs: 240_000 },
     );
   }
 });
