@@ -6,10 +6,11 @@ import type { DeliveryView, SentView } from '../../src/contract/messaging-views.
 import { choosePorts } from '../../src/daemon/free-port.ts';
 import { issueAgentToken } from '../../src/trust/agent-token.ts';
 import { loadKeys } from '../../src/trust/keys.ts';
-import { TestDaemon } from '../support/daemon.ts';
+import type { TestDaemon } from '../support/daemon.ts';
 import { startRedis } from '../support/redis.ts';
 import { chaos, type ChaosCase } from './chaos-case.ts';
 import { seeded } from './random.ts';
+import { Trial } from './trial.ts';
 
 const BINARY = inject('redisServer');
 const SENDERS = ['s1', 's2', 's3', 's4'];
@@ -57,35 +58,36 @@ async function storm(c: ChaosCase, config: Record<string, unknown>): Promise<voi
   c.figure('seed', seed);
   // Agents that live on over the deaths of the daemon, and their tokens, find the next one where the first was.
   const { api } = await choosePorts({ api: 0 });
-  const daemon = await TestDaemon.make({
+  await using trial = await Trial.of(c, (name) => ({
     ports: { api, health: 0, metrics: 0, temporal: 0, ui: 0 },
-    queues: { work: { members: ['worker'], lease: '1s', attempts: 1000 } },
-    agents: Object.fromEntries([...SENDERS, 'box', 'worker'].map((id) => [id, { command: ['sleep', '36210'] }])),
+    queues: { work: { members: [name('worker')], lease: '1s', attempts: 1000 } },
+    agents: Object.fromEntries(
+      [...SENDERS, 'box', 'worker'].map((one) => [name(one), { command: ['sleep', '36210'] }]),
+    ),
     ...config,
-  });
-  try {
-    await daemon.start();
-    for (const id of [...SENDERS, 'worker']) await daemon.untilAgent(id, (view) => view.state === 'running', 'running');
-    const client = await clientOf(daemon, api);
-    const letters = new Map<string, Letter[]>(['@box', 'work'].map((queue) => [queue, []]));
-    const over = { sending: false };
-    const sending = Promise.all(SENDERS.map((sender) => send(client, sender, letters, total, over)));
-    const working = work(client, over);
-    const kills = await killing(daemon, random, { leastKills, isDone: () => count(letters) >= total });
-    over.sending = true;
-    await sending;
-    const worked = await working;
-    c.rounds = kills;
-    c.figure('kills', kills);
-    c.figure('messages', count(letters));
-    judgeMailbox(c, letters.get('@box') as Letter[], await drain(client, 'box'));
-    judgeWork(c, letters.get('work') as Letter[], worked);
-    c.check((await daemon.signal('SIGTERM')) === 0, 'the last daemon did not end in order');
-    const log = readFileSync(path.join(daemon.stateDir, 'daemon.log'), 'utf8');
-    c.check(/"unsent":0[^\n]*the message bus is closed/.test(log), 'the bus was not closed in order');
-  } finally {
-    await daemon.end();
-  }
+  }));
+  const { daemon } = trial;
+  await daemon.start();
+  for (const one of [...SENDERS, 'box', 'worker'])
+    await daemon.untilAgent(trial.id(one), (view) => view.state === 'running', 'running');
+  const client = await clientOf(trial, api);
+  const letters = new Map<string, Letter[]>(['@box', 'work'].map((queue) => [queue, []]));
+  const over = { sending: false };
+  const sending = Promise.all(SENDERS.map((sender) => send(client, sender, letters, total, over)));
+  const working = work(client, over);
+  const kills = await killing(daemon, random, { leastKills, isDone: () => count(letters) >= total });
+  over.sending = true;
+  await sending;
+  const worked = await working;
+  c.rounds = kills;
+  c.figure('kills', kills);
+  c.figure('messages', count(letters));
+  judgeMailbox(c, letters.get('@box') as Letter[], await drain(client, 'box'));
+  judgeWork(c, letters.get('work') as Letter[], worked);
+  await trial.compare('after the messages');
+  await trial.finish();
+  const log = readFileSync(path.join(daemon.stateDir, 'daemon.log'), 'utf8');
+  c.check(/"unsent":0[^\n]*the message bus is closed/.test(log), 'the bus was not closed in order');
 }
 
 const count = (letters: Map<string, Letter[]>): number =>
@@ -98,13 +100,16 @@ type Client = (
   body?: unknown,
 ) => Promise<{ status: number; body: unknown } | undefined>;
 
-/** Calls with the token of an agent; undefined if nobody answers. */
-async function clientOf(daemon: TestDaemon, port: number): Promise<Client> {
+/** Calls with the token of an agent; undefined if nobody answers. Only here the agents have the names that the trial gave them. */
+async function clientOf(trial: Trial, port: number): Promise<Client> {
+  const { daemon } = trial;
   const { key } = await loadKeys(daemon.stateDir);
   const generations = new Map((await daemon.agents()).map((view) => [view.agent_id, view.generation]));
-  return async (who, method, route, body) => {
-    const generation = generations.get(who) ?? 0;
-    const token = issueAgentToken({ agent_id: who, generation, may: { start: [] } }, key);
+  return async (who, method, to, body) => {
+    const agentId = trial.id(who);
+    const route = to.replace(/(?<=@|agents\/)box/, trial.id('box'));
+    const generation = generations.get(agentId) ?? 0;
+    const token = issueAgentToken({ agent_id: agentId, generation, may: { start: [] } }, key);
     try {
       const response = await fetch(`http://127.0.0.1:${port}${route}`, {
         method,

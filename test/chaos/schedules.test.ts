@@ -2,19 +2,26 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { describe } from 'vitest';
 import type { RunView } from '../../src/contract/run-view.ts';
 import type { ScheduleView } from '../../src/contract/schedule-view.ts';
-import { TestDaemon } from '../support/daemon.ts';
+import type { TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
 import { chaos, type ChaosCase } from './chaos-case.ts';
+import { Trial } from './trial.ts';
 
 const SCHEDULE = { cron: '* * * * * * *', overlap: 'buffer_all', catch_up: '5m' };
+
+/** A daemon, and the agent of it that has the schedule. */
+interface Scheduled {
+  daemon: TestDaemon;
+  id: string;
+}
 
 interface Said {
   payload: { scheduled_at: string };
 }
 
-async function schedule(daemon: TestDaemon): Promise<ScheduleView> {
-  const { status, body } = await daemon.call<ScheduleView>('GET', '/schedules/a');
-  if (status !== 200) throw new Error(`GET /schedules/a: ${status} ${JSON.stringify(body)}`);
+async function schedule({ daemon, id }: Scheduled): Promise<ScheduleView> {
+  const { status, body } = await daemon.call<ScheduleView>('GET', `/schedules/${id}`);
+  if (status !== 200) throw new Error(`GET /schedules/${id}: ${status} ${JSON.stringify(body)}`);
   return body;
 }
 
@@ -30,16 +37,16 @@ async function timesIn(daemon: TestDaemon, path: string, list: string, position:
     after = `&after=${last}`;
   }
 }
-const messages = (daemon: TestDaemon): Promise<string[]> =>
-  timesIn(daemon, '/messages?queue=@a&limit=100', 'messages', 'id');
-const events = (daemon: TestDaemon): Promise<string[]> =>
-  timesIn(daemon, '/topics/cron.a/events?max=100', 'events', 'cursor');
-async function runs(daemon: TestDaemon): Promise<RunView[]> {
+const messages = ({ daemon, id }: Scheduled): Promise<string[]> =>
+  timesIn(daemon, `/messages?queue=@${id}&limit=100`, 'messages', 'id');
+const events = ({ daemon, id }: Scheduled): Promise<string[]> =>
+  timesIn(daemon, `/topics/cron.${id}/events?max=100`, 'events', 'cursor');
+async function runs({ daemon, id }: Scheduled): Promise<RunView[]> {
   const all: RunView[] = [];
   for (let cursor = ''; ;) {
     const { body } = await daemon.call<{ runs: RunView[]; next_cursor: string | null }>(
       'GET',
-      `/runs?agent_id=a${cursor}`,
+      `/runs?agent_id=${id}${cursor}`,
     );
     all.push(...body.runs);
     if (body.next_cursor === null) return all;
@@ -60,20 +67,20 @@ function checkWhole(c: ChaosCase, times: readonly string[], what: string): void 
 }
 
 /** No more calls; and what waited has been made. */
-async function comeToRest(daemon: TestDaemon): Promise<ScheduleView> {
-  await daemon.call('POST', '/schedules/a/pause', { note: 'enough' });
+async function comeToRest(of: Scheduled): Promise<ScheduleView> {
+  await of.daemon.call('POST', `/schedules/${of.id}/pause`, { note: 'enough' });
   return until(
     async () => {
-      const view = await schedule(daemon);
+      const view = await schedule(of);
       return view.counts.running === 0 && view.counts.buffered === 0 && view;
     },
     { what: 'the last call', deadlineMs: 120_000 },
   );
 }
 
-const untilMade = async (daemon: TestDaemon, more: number): Promise<void> => {
-  const { made } = (await schedule(daemon)).counts;
-  await until(async () => (await schedule(daemon)).counts.made >= made + more, {
+const untilMade = async (of: Scheduled, more: number): Promise<void> => {
+  const { made } = (await schedule(of)).counts;
+  await until(async () => (await schedule(of)).counts.made >= made + more, {
     what: `${more} calls`,
     deadlineMs: 60_000,
   });
@@ -92,28 +99,30 @@ describe('a schedule of each second with buffer_all', () => {
     chaos(
       `in mode message, ${how}, twice in a row: no call is missing, none is double`,
       async (c) => {
-        const daemon = await TestDaemon.make({ agents: { a: { command: ['sleep', '1000'], schedule: SCHEDULE } } });
-        try {
-          c.rounds = c.size(2, 8);
+        await using trial = await Trial.of(c, (name) => ({
+          agents: { [name('a')]: { command: ['sleep', '1000'], schedule: SCHEDULE } },
+        }));
+        const { daemon } = trial;
+        const of = { daemon, id: trial.id('a') };
+        c.rounds = c.size(2, 8);
+        await daemon.start();
+        for (let n = 0; n < c.rounds; n += 1) {
+          await untilMade(of, 2);
+          await end(daemon);
+          // The time away is what is to be made up for.
+          await pause(c.size(1500, Math.random() * 8000));
           await daemon.start();
-          for (let n = 0; n < c.rounds; n += 1) {
-            await untilMade(daemon, 2);
-            await end(daemon);
-            // The time away is what is to be made up for.
-            await pause(c.size(1500, Math.random() * 8000));
-            await daemon.start();
-          }
-          await untilMade(daemon, 3);
-          const { counts } = await comeToRest(daemon);
-          const [mail, said] = [await messages(daemon), await events(daemon)];
-          checkWhole(c, mail, 'messages');
-          checkWhole(c, said, 'events');
-          c.check(mail.length === said.length, `${mail.length} messages, ${said.length} events`);
-          c.check(counts.missed + counts.skipped_overlap + counts.dropped === 0, `counted: ${JSON.stringify(counts)}`);
-          c.figure('calls', mail.length);
-        } finally {
-          await daemon.end();
         }
+        await untilMade(of, 3);
+        const { counts } = await comeToRest(of);
+        const [mail, said] = [await messages(of), await events(of)];
+        checkWhole(c, mail, 'messages');
+        checkWhole(c, said, 'events');
+        c.check(mail.length === said.length, `${mail.length} messages, ${said.length} events`);
+        c.check(counts.missed + counts.skipped_overlap + counts.dropped === 0, `counted: ${JSON.stringify(counts)}`);
+        c.figure('calls', mail.length);
+        await trial.compare('after the calls');
+        await trial.finish();
       },
       { isLong: !isEverything },
     );
@@ -123,39 +132,39 @@ describe('a schedule of each second with buffer_all', () => {
       async (c) => {
         const schedule = { ...SCHEDULE, mode: 'run', task: 'work' };
         const command = ['sh', '-c', 'sleep 0.2; echo "did $OPENSTARRY_RUN_ID"'];
-        const daemon = await TestDaemon.make({ agents: { a: { command, schedule } } });
-        try {
-          c.rounds = c.size(1, 4);
+        await using trial = await Trial.of(c, (name) => ({ agents: { [name('a')]: { command, schedule } } }));
+        const { daemon } = trial;
+        const of = { daemon, id: trial.id('a') };
+        c.rounds = c.size(1, 4);
+        await daemon.start();
+        for (let n = 0; n < c.rounds; n += 1) {
+          await untilMade(of, 2);
+          await end(daemon);
+          await pause(c.size(1500, Math.random() * 5000));
           await daemon.start();
-          for (let n = 0; n < c.rounds; n += 1) {
-            await untilMade(daemon, 2);
-            await end(daemon);
-            await pause(c.size(1500, Math.random() * 5000));
-            await daemon.start();
-          }
-          await untilMade(daemon, 3);
-          await comeToRest(daemon);
-          const all = await until(
-            async () => {
-              const found = await runs(daemon);
-              return found.every(({ ended_at }) => ended_at !== null) && found;
-            },
-            { what: 'the end of all runs', deadlineMs: 60_000 },
-          );
-          const times = all.map(({ run_id }) =>
-            run_id.replace(/^a\.(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'),
-          );
-          checkWhole(c, times, 'runs');
-          for (const { run_id, state, reason, output } of all) {
-            c.check(state === 'succeeded', `${run_id} is ${state}: ${reason}`);
-            c.check(output.includes(`did ${run_id}`), `${run_id} said ${JSON.stringify(output)}`);
-          }
-          const { doubles } = overlapsOf(all);
-          c.check(doubles.length === 0, `two at once: ${doubles.join(', ')}`);
-          c.figure('runs', all.length);
-        } finally {
-          await daemon.end();
         }
+        await untilMade(of, 3);
+        await comeToRest(of);
+        const all = await until(
+          async () => {
+            const found = await runs(of);
+            return found.every(({ ended_at }) => ended_at !== null) && found;
+          },
+          { what: 'the end of all runs', deadlineMs: 60_000 },
+        );
+        const times = all.map(({ run_id }) =>
+          run_id.replace(/^.*\.(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'),
+        );
+        checkWhole(c, times, 'runs');
+        for (const { run_id, state, reason, output } of all) {
+          c.check(state === 'succeeded', `${run_id} is ${state}: ${reason}`);
+          c.check(output.includes(`did ${run_id}`), `${run_id} said ${JSON.stringify(output)}`);
+        }
+        const { doubles } = overlapsOf(all);
+        c.check(doubles.length === 0, `two at once: ${doubles.join(', ')}`);
+        c.figure('runs', all.length);
+        await trial.compare('after the runs');
+        await trial.finish();
       },
       { isLong: !isEverything },
     );

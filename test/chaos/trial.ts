@@ -47,9 +47,19 @@ export class Trial {
     this.prefix = prefix;
   }
 
-  static async make(c: ChaosCase, { agents = 0, config = {}, env = {} }: TrialOptions = {}): Promise<Trial> {
+  static make(c: ChaosCase, { config = {}, ...more }: TrialOptions = {}): Promise<Trial> {
+    return Trial.of(c, () => config, more);
+  }
+
+  /** @param configOf is told how the witness knows an agent of this trial from others */
+  static async of(
+    c: ChaosCase,
+    configOf: (id: (name: string) => string) => Record<string, unknown>,
+    { agents = 0, env = {} }: Omit<TrialOptions, 'config'> = {},
+  ): Promise<Trial> {
     trials += 1;
     const prefix = `c${process.pid}x${trials}-`;
+    const config = configOf((name) => `${prefix}${name}`);
     const fleet = Array.from({ length: agents }, (_, n) => [`${prefix}${n}`, { command: sleeper(n) }] as const);
     const daemon = await TestDaemon.make(
       {
