@@ -17,6 +17,7 @@ async function runChaos(args) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'openstarry-chaos-report-'));
   try {
     const report = process.env.OPENSTARRY_CHAOS_REPORT ?? path.join(folder, 'rows.jsonl');
+    rmSync(report, { force: true }); // rows are added to it, and those of an earlier run are none of this one
     const vitest = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
     let isInterrupted = false;
     // The terminal told the tests as well: wait until they have cleaned up.
@@ -34,7 +35,8 @@ async function runChaos(args) {
     const rows = readRows(report);
     process.stdout.write(`\n${tableOf(rows)}\n`);
     const violations = rows.reduce((sum, row) => sum + row.violations.length, 0);
-    process.stdout.write(`${rows.length} cases, ${violations} violations\n`);
+    const skipped = rows.filter(({ rounds }) => rounds === 0).length;
+    process.stdout.write(`${rows.length} cases, ${violations} violations, ${skipped} skipped\n`);
     return exitCode === 0 && !isInterrupted && violations === 0 && rows.length > 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
