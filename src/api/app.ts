@@ -131,12 +131,12 @@ function createApp(log: Logger): FastifyInstance {
 }
 
 /** Host, Origin, token, phase: in this order, before a byte of the body is read. */
-function guard(app: FastifyInstance, { auth, daemon, allowedHosts }: ApiDeps): void {
+function guard(app: FastifyInstance, { auth, daemon }: ApiDeps): void {
   app.addHook('onRequest', async (request) => {
     const { host, origin, authorization } = request.headers;
     const { open, public: isPublic, untilTheEnd } = request.routeOptions.config;
     if (open !== true) {
-      checkHost(host, allowedHosts);
+      checkHost(host);
       checkOrigin(origin, host);
       if (isPublic !== true) request.caller = authenticate(authorization, auth);
     }

@@ -7,14 +7,11 @@ const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
  * A page that had its own name point to 127.0.0.1 (DNS rebinding) is same-origin to the browser, but still says its name.
  * @throws CodedError HOST_NOT_ALLOWED
  */
-export function checkHost(host: string | undefined, allowed: readonly string[] = []): void {
+export function checkHost(host: string | undefined): void {
   const name = hostNameOf(host);
-  if (name !== undefined && (LOOPBACK.includes(name) || allowed.some((other) => other.toLowerCase() === name))) return;
+  if (name !== undefined && LOOPBACK.includes(name)) return;
   const shown = JSON.stringify((host ?? '').slice(0, 200));
-  throw new CodedError(
-    'HOST_NOT_ALLOWED',
-    `The Host header ${shown} is not one of ${[...LOOPBACK, ...allowed].join(', ')}`,
-  );
+  throw new CodedError('HOST_NOT_ALLOWED', `The Host header ${shown} is not one of ${LOOPBACK.join(', ')}`);
 }
 
 /**

@@ -21,11 +21,7 @@ export interface ApiDeps {
     | 'create'
     | 'list'
     | 'get'
-    | 'start'
-    | 'stop'
-    | 'restart'
-    | 'pause'
-    | 'resume'
+    | 'command'
     | 'heartbeat'
     | 'remove'
     | 'signal'
@@ -55,8 +51,6 @@ export interface ApiDeps {
   /** The body of `POST /agents`, checked. @throws CodedError INVALID_REQUEST, UNSUPPORTED_FIELD */
   parseAgentInput: (body: unknown) => AgentRequest;
   log: Logger;
-  /** Names, besides those of the loopback, under which the API may be called: `Host` headers without port. */
-  allowedHosts?: readonly string[];
   /** How many commands an agent bears. @default 10 a second, 50 at once */
   commandLimit?: { perSecond: number; burst: number };
   /** Of streams of events. */

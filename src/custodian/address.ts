@@ -59,7 +59,7 @@ function refuseForeignFolder(folder: string, owners = [process.getuid?.()]): { m
 }
 
 /** What a running custodian writes down about itself: `<state>/custodian.json`. */
-export interface CustodianCard {
+export interface CustodianEndpoint {
   pid: number;
   socket: string;
   protocol: number;
@@ -67,28 +67,28 @@ export interface CustodianCard {
   started_at: string;
 }
 
-export function cardPathOf(stateDir: string): string {
+export function endpointFileOf(stateDir: string): string {
   return join(stateDir, 'custodian.json');
 }
 
 /**
- * The path on which a running custodian can be reached. It is read from its card first: the environment of who asks
+ * The path on which a running custodian can be reached. It is read from its endpoint file first: the caller's environment
  * (cron, sudo) may name another runtime directory than the one in which the custodian was started.
  */
 export function reachableSocketPathOf(stateDir: string, env: NodeJS.ProcessEnv = process.env): string {
-  const path = cardSocketOf(stateDir) ?? socketPathOf(stateDir, env);
+  const path = writtenSocketOf(stateDir) ?? socketPathOf(stateDir, env);
   // root may ask the custodian of somebody else, whose state directory it is then
   const owners = [process.getuid?.(), statSync(stateDir).uid];
   if (existsSync(dirname(path))) refuseForeignFolder(dirname(path), owners);
   return path;
 }
 
-function cardSocketOf(stateDir: string): string | undefined {
+function writtenSocketOf(stateDir: string): string | undefined {
   try {
-    const card = JSON.parse(readFileSync(cardPathOf(stateDir), 'utf8')) as Partial<CustodianCard>;
-    if (typeof card.socket === 'string' && isAbsolute(card.socket)) return card.socket;
+    const endpoint = JSON.parse(readFileSync(endpointFileOf(stateDir), 'utf8')) as Partial<CustodianEndpoint>;
+    if (typeof endpoint.socket === 'string' && isAbsolute(endpoint.socket)) return endpoint.socket;
   } catch {
-    // no card: the custodian is not there, or still starting
+    // no endpoint file: the custodian is not there, or still starting
   }
   return undefined;
 }

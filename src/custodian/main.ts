@@ -1,8 +1,8 @@
 import { fstatSync, lstatSync, mkdirSync, realpathSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cardPathOf, socketPathOf, stateHashOf } from './address.ts';
-import type { CustodianCard } from './address.ts';
+import { endpointFileOf, socketPathOf, stateHashOf } from './address.ts';
+import type { CustodianEndpoint } from './address.ts';
 import { openCgroups } from './tree/cgroups.ts';
 import { createCustodian } from './custodian.ts';
 import type { EmitEvent } from './context.ts';
@@ -104,7 +104,7 @@ async function main(): Promise<void> {
     // after the answer has been written
     setImmediate(() => {
       server.close();
-      for (const path of [socketPath, cardPathOf(stateDir)]) removeQuietly(path);
+      for (const path of [socketPath, endpointFileOf(stateDir)]) removeQuietly(path);
       custodian.close();
       log.info('The custodian ended');
       lock.release();
@@ -115,14 +115,14 @@ async function main(): Promise<void> {
   const listen = async () => {
     socketPath = socketPathOf(stateDir);
     await server.listen(socketPath);
-    const card: CustodianCard = {
+    const endpoint: CustodianEndpoint = {
       pid: process.pid,
       socket: socketPath,
       protocol: PROTOCOL,
       version: VERSION,
       started_at: startedAt,
     };
-    writeCard(cardPathOf(stateDir), card);
+    writeEndpointFile(endpointFileOf(stateDir), endpoint);
   };
 
   custodian.recover();
@@ -167,13 +167,13 @@ function ownLogOf(stateDir: string): { ownLog: LogFile } | undefined {
   return { ownLog: { path, max_bytes: OWN_LOG_BYTES, keep: 1 } };
 }
 
-function writeCard(path: string, card: CustodianCard): void {
+function writeEndpointFile(path: string, endpoint: CustodianEndpoint): void {
   try {
-    writeFileSync(`${path}.next`, `${JSON.stringify(card)}\n`, { mode: 0o600 });
+    writeFileSync(`${path}.next`, `${JSON.stringify(endpoint)}\n`, { mode: 0o600 });
     renameSync(`${path}.next`, path);
   } catch (error) {
     // It only helps those whose environment differs from ours.
-    log.warn('Cannot write the card', { path, error: messageOf(error) });
+    log.warn('Cannot write the endpoint file', { path, error: messageOf(error) });
   }
 }
 

@@ -1,4 +1,3 @@
-export { reachableSocketPathOf } from './address.ts';
 import type { Custody, ExitCause, ExitRecord, StopCause } from '../domain/custody.ts';
 
 /**

@@ -179,7 +179,7 @@ export class Daemon {
   /** Shortens a shutdown that is under way: no grace any more. None that lets the agents run on. */
   async force(): Promise<void> {
     if (this.keepsAgents) return;
-    await this.custody.insist('shutdown', { waves: [], grace_ms: 0 });
+    await this.custody.callUntilAnswered('shutdown', { waves: [], grace_ms: 0 });
   }
 
   /** Starts the agents again for whose sake everything was stopped. One that is gone, or is refused, keeps nobody down. */
@@ -191,7 +191,7 @@ export class Daemon {
     await Promise.all(
       [...agents].map(async (agentId) => {
         try {
-          await parts.orchestrator.start(call, agentId);
+          await parts.orchestrator.command(call, 'start', agentId);
         } catch (error) {
           const why = `The fail-stop is cleared, but ${agentId} is not started again`;
           this.trouble(why, error);
@@ -250,13 +250,13 @@ export class Daemon {
       native,
     });
 
-    const { front, fleet, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, finite, incidents } =
+    const { http, fleet, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, runs, incidents } =
       this.parts;
     onFleet(roster, this.parts.logs);
     // From the first probe on, and some are made only when others run.
     fleet.expectCritical(await configuration.criticalAgents());
     await messaging.open();
-    this.ports = { ...(await front.listen(config.ports)), ...temporal.ports };
+    this.ports = { ...(await http.listen(config.ports)), ...temporal.ports };
     this.writeDaemonFile();
     host.startWatching();
     await this.syncHost();
@@ -266,20 +266,20 @@ export class Daemon {
     this.checkGoesOn();
     // Before a workflow can ask for the next.
     if (clearFailStop) this.cleared = stateDir.clearFailStop();
-    await finite.answers.start();
+    await runs.answers.start();
     for (const worker of Object.values(workers)) worker.start();
     await configuration.apply(
       new AgentWorkflows(this.parts.client, watch, CALL_MS),
-      new ScheduleChanges({ temporal: finite.temporalSchedules, sign: configuration.sign, log }),
+      new ScheduleChanges({ temporal: runs.temporalSchedules, sign: configuration.sign, log }),
       say,
     );
     await messaging.begin();
     reconciler.start();
     watch.start();
     otherDaemons.start();
-    finite.scheduleWatch.start();
+    runs.scheduleWatch.start();
     incidents.upkeep.start();
-    finite.upkeep.start();
+    runs.upkeep.start();
   }
 
   private checkGoesOn(): void {

@@ -3,9 +3,9 @@ import type { DaemonPhase, PhaseMark } from '../contract/daemon-view.ts';
 /** The phases of the daemon, each of which is told when it begins. */
 export class Phases {
   readonly marks: PhaseMark[] = [];
-  private readonly onEnter: (mark: PhaseMark, before: PhaseMark | undefined) => void;
+  private readonly onEnter: (mark: PhaseMark) => void;
 
-  constructor(onEnter: (mark: PhaseMark, before: PhaseMark | undefined) => void) {
+  constructor(onEnter: (mark: PhaseMark) => void) {
     this.onEnter = onEnter;
     this.enter('init');
   }
@@ -17,8 +17,7 @@ export class Phases {
 
   enter(phase: PhaseMark['phase']): void {
     const mark = { phase, at: new Date().toISOString() };
-    const before = this.marks.at(-1);
     this.marks.push(mark);
-    this.onEnter(mark, before);
+    this.onEnter(mark);
   }
 }

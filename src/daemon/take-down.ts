@@ -42,17 +42,17 @@ export interface Farewell {
 
 export async function takeDown(standing: Standing, { keepAgents, master, say, told, letGo }: Farewell): Promise<void> {
   const { custody, parts } = standing;
-  const { host, waits, workers, reconciler, watch, front, messaging, otherDaemons, finite, incidents } = parts ?? {};
+  const { host, waits, workers, reconciler, watch, http, messaging, otherDaemons, runs, incidents } = parts ?? {};
   // A message must not start what is to be stopped.
-  messaging?.rest();
+  messaging?.stopWaking();
   // A Temporal that neither answers nor refuses must not keep the agents from being stopped.
   const stopped = Promise.all([
     reconciler?.stop(),
     watch?.stop(),
     otherDaemons?.stop(),
-    finite?.scheduleWatch.stop(),
+    runs?.scheduleWatch.stop(),
     incidents?.upkeep.stop(),
-    finite?.upkeep.stop(),
+    runs?.upkeep.stop(),
     host?.stopWatching(),
   ]);
   await atMost(LET_GO_MS, stopped);
@@ -64,11 +64,11 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, to
   }
   await Promise.all([host?.settle(SETTLE_MS), atMost(TOLD_MS, told)]);
   await atMost(WORKER_END_MS, workers?.workflows.stop());
-  await atMost(LET_GO_MS, finite?.answers.stop());
+  await atMost(LET_GO_MS, runs?.answers.stop());
   host?.close();
   waits?.close();
   letGo();
-  await front?.close();
+  await http?.close();
   await closeStores(standing);
   if (standing.stores) say('The queue is closed.');
   await closeConnections(standing);
@@ -80,12 +80,12 @@ export async function undoStart(standing: Standing): Promise<void> {
   const { custody, parts } = standing;
   const { entries } = await custody.call('list', {});
   const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
-  await parts?.front.close();
+  await parts?.http.close();
   await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
   await Promise.all([
-    parts?.finite.answers.stop(),
-    parts?.finite.scheduleWatch.stop(),
-    parts?.finite.upkeep.stop(),
+    parts?.runs.answers.stop(),
+    parts?.runs.scheduleWatch.stop(),
+    parts?.runs.upkeep.stop(),
     parts?.incidents.upkeep.stop(),
   ]);
   await closeStores(standing);
@@ -94,12 +94,14 @@ export async function undoStart(standing: Standing): Promise<void> {
 }
 
 async function stopAgents(custody: CustodyLink, fleet: Fleet | undefined, master: string | null): Promise<void> {
-  const { entries } = await custody.insist('list', {});
+  const { entries } = await custody.callUntilAnswered('list', {});
   const ending = entries.flatMap(({ agent, live }) => (live ? [{ agent_id: agent, generation: live.generation }] : []));
   const others = ending.map((each) => each.agent_id).filter((agentId) => agentId !== master);
   const needs = (agentId: string): string[] => Object.keys(fleet?.get(agentId)?.decision.dependencies ?? {});
   // Dependents first; the master last: it has started the others.
-  await custody.insist('shutdown', { waves: [...stopWaves(others, needs), master === null ? [] : [master]] });
+  await custody.callUntilAnswered('shutdown', {
+    waves: [...stopWaves(others, needs), master === null ? [] : [master]],
+  });
   // A workflow task that the workers take with them comes back only after its time-out; better there is none.
   await fleet?.untilHandled(ending, SETTLE_MS);
 }

@@ -3,7 +3,8 @@ import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from '
 import { connect as connectSocket } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { LOCK_TAKEN_EXIT_CODE, PROTOCOL, reachableSocketPathOf } from '../custodian/protocol.ts';
+import { reachableSocketPathOf } from '../custodian/address.ts';
+import { LOCK_TAKEN_EXIT_CODE, PROTOCOL } from '../custodian/protocol.ts';
 import type {
   CustodianErrorBody,
   CustodianErrorCode,
@@ -264,6 +265,8 @@ export interface StartOptions {
   /** Default: this Node. */
   execPath?: string;
   env?: NodeJS.ProcessEnv;
+  /** Variables of `env` that it gets besides those it needs. */
+  passOn?: readonly string[];
 }
 
 export interface StartedCustodian {
@@ -283,7 +286,6 @@ const ENV_ALLOWED = [
   'TZ',
   'TMPDIR',
   'XDG_RUNTIME_DIR',
-  'BENCH_RUN',
   'OPENSTARRY_FAILPOINT',
   'OPENSTARRY_CGROUP_ROOT',
 ];
@@ -299,7 +301,8 @@ export async function startCustodian(
   entryFile: string,
   options: StartOptions = {},
 ): Promise<StartedCustodian> {
-  const { deadlineMs = 10_000, execPath = process.execPath, env = process.env } = options;
+  const { deadlineMs = 10_000, execPath = process.execPath, env = process.env, passOn = [] } = options;
+  const names = [...ENV_ALLOWED, ...passOn];
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const logPath = join(stateDir, 'custodian.log');
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
@@ -311,7 +314,7 @@ export async function startCustodian(
       stdio: ['ignore', log, log],
       cwd: '/',
       env: {
-        ...Object.fromEntries(ENV_ALLOWED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
+        ...Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
         UV_THREADPOOL_SIZE: '2',
       },
     });

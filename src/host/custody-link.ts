@@ -24,7 +24,7 @@ export interface CustodyLinkOptions {
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 5_000;
 /** Within it a custodian is started again, or something is wrong that waiting does not cure. */
-const INSIST_MS = 30_000;
+const ANSWERED_WITHIN_MS = 30_000;
 
 /**
  * The daemon's hold on the custodian. When the custodian dies another is started; the agents do not notice.
@@ -53,8 +53,8 @@ export class CustodyLink {
    * As `call`, for what may be asked twice and must come about: waits for a custodian that is being started again, and
    * asks the next one if this one dies over it.
    */
-  async insist<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
-    for (const end = performance.now() + INSIST_MS; ; await delay(RETRY_FIRST_MS)) {
+  async callUntilAnswered<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
+    for (const end = performance.now() + ANSWERED_WITHIN_MS; ; await delay(RETRY_FIRST_MS)) {
       try {
         return await this.call(method, params);
       } catch (error) {

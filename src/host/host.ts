@@ -246,7 +246,7 @@ export class Host {
 
   /** What is missed here, the reconciliation makes good. */
   private forget(agentId: string): void {
-    this.options.custody.insist('forget', { agent: agentId }).catch((error: unknown) => {
+    this.options.custody.callUntilAnswered('forget', { agent: agentId }).catch((error: unknown) => {
       this.options.onTrouble(`Cannot forget the last exit of ${agentId}, which was deleted`, error);
     });
   }

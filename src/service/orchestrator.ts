@@ -12,7 +12,7 @@ import { commandMany, type BulkOptions, type BulkResult, type Selection } from '
 import { admitCaller, checkMayControl, type Call, type LiveGeneration } from './caller.ts';
 import { CommandLanes } from './command-lanes.ts';
 import { commandAgent, type CommandOptions, type CommandParts, type CommandResult } from './commands.ts';
-import { createAgent, type Created, type CreateOptions } from './creation.ts';
+import type { Created, CreateOptions } from './creation.ts';
 import { fleetEvents, type FleetEvent, type FollowOptions } from './fleet-events.ts';
 import { takeHeartbeat, type HeartbeatAnswer, type HeartbeatSink } from './heartbeat.ts';
 import type { HostControl } from './host-control.ts';
@@ -21,6 +21,9 @@ import { createWithSchedule, type AgentSchedules } from './scheduled-creation.ts
 import type { TemporalLink } from './temporal-link.ts';
 import type { WaitedVerb } from './settlement.ts';
 import { viewOf } from './view.ts';
+
+/** What an agent that stays can be told. */
+export type AgentVerb = Exclude<WaitedVerb, 'delete'>;
 
 export interface OrchestratorDeps {
   roster: Roster;
@@ -36,11 +39,11 @@ export interface OrchestratorDeps {
   liveGeneration: LiveGeneration;
   heartbeat: HeartbeatSink;
   /** Those that come and go with their agents. */
-  schedules?: AgentSchedules;
+  schedules: AgentSchedules;
   /** Waits until nothing is left of a deleted agent: its mailbox, its state. @returns false if that takes too long */
-  cleared?: (agentId: string) => Promise<boolean>;
+  cleared: (agentId: string) => Promise<boolean>;
   /** Something went wrong after the answer was given. */
-  warn?: (message: string, fields: Record<string, unknown>) => void;
+  warn: (message: string, fields: Record<string, unknown>) => void;
   /** For one call to Temporal. @default 5000 */
   temporalTimeoutMs?: number;
 }
@@ -83,13 +86,11 @@ export class Orchestrator {
     return this.#parts;
   }
 
-  /** Creates an agent, and its schedule if it has one; see `createAgent`. */
+  /** Creates an agent, and its schedule if it has one; see `createWithSchedule`. */
   async create(call: Call, request: AgentRequest, options: CreateOptions = {}): Promise<Created> {
     await this.#admitCaller(call);
-    if (!(await this.#cleared(request.agent_id))) throw notCleared(request.agent_id);
-    const { schedules } = this.#deps;
-    if (schedules === undefined) return createAgent(this.#parts, call, request, options);
-    return createWithSchedule(this.#parts, schedules, call, request, options);
+    if (!(await this.#deps.cleared(request.agent_id))) throw notCleared(request.agent_id);
+    return createWithSchedule(this.#parts, this.#deps.schedules, call, request, options);
   }
 
   async list(call: Call, filter: ListFilter = {}): Promise<AgentView[]> {
@@ -105,31 +106,16 @@ export class Orchestrator {
     return viewOf(await this.#row(agentId), this.#isStale());
   }
 
-  start(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
-    return this.#command(call, 'start', agentId, options);
-  }
-
-  stop(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
-    return this.#command(call, 'stop', agentId, options);
-  }
-
-  restart(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
-    return this.#command(call, 'restart', agentId, options);
-  }
-
-  /** Lets the agent's processes stand still. @throws CodedError AGENT_NOT_RUNNING if there is nothing to pause */
-  pause(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
-    return this.#command(call, 'pause', agentId, options);
-  }
-
-  resume(call: Call, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
-    return this.#command(call, 'resume', agentId, options);
+  /** Starts, stops, restarts, pauses or resumes an agent. @throws CodedError AGENT_NOT_FOUND, AGENT_NOT_RUNNING, … */
+  async command(call: Call, verb: AgentVerb, agentId: string, options: CommandOptions = {}): Promise<CommandResult> {
+    await this.#admitCaller(call);
+    return commandAgent(this.#parts, call, verb, agentId, options);
   }
 
   /** One command for many agents; see `commandMany`. */
   async commandMany(
     call: Call,
-    verb: Exclude<WaitedVerb, 'delete'>,
+    verb: AgentVerb,
     selection: Selection,
     options: BulkOptions = {},
   ): Promise<BulkResult[]> {
@@ -161,7 +147,7 @@ export class Orchestrator {
     const result = await commandAgent(this.#parts, call, 'delete', agentId, options);
     if (result.revision !== null) await this.#removeSchedules(agentId);
     if (options.purge) await this.#purgeAfter(result);
-    if (result.agent !== null || (await this.#cleared(agentId))) return result;
+    if (result.agent !== null || (await this.#deps.cleared(agentId))) return result;
     return { ...result, settled: false, note: 'its mailbox and state are still being cleared' };
   }
 
@@ -215,16 +201,6 @@ export class Orchestrator {
     return entries;
   }
 
-  async #command(
-    call: Call,
-    verb: Exclude<WaitedVerb, 'delete'>,
-    agentId: string,
-    options: CommandOptions,
-  ): Promise<CommandResult> {
-    await this.#admitCaller(call);
-    return commandAgent(this.#parts, call, verb, agentId, options);
-  }
-
   async #admitCaller(call: Call): Promise<void> {
     await admitCaller(call, this.#deps.liveGeneration);
   }
@@ -262,17 +238,17 @@ export class Orchestrator {
 
   async #removeSchedules(agentId: string): Promise<void> {
     try {
-      await this.#deps.schedules?.removeOf(new Map([[agentId, { atMs: Date.now(), isForGood: true }]]));
+      await this.#deps.schedules.removeOf(new Map([[agentId, { atMs: Date.now(), isForGood: true }]]));
     } catch (error) {
       // Whoever watches over the schedules does it when the agent is gone.
-      this.#deps.warn?.('cannot delete the schedules of an agent yet', { agent_id: agentId, error: String(error) });
+      this.#deps.warn('cannot delete the schedules of an agent yet', { agent_id: agentId, error: String(error) });
     }
   }
 
   async #purgeAfter(result: CommandResult): Promise<void> {
     if (result.agent === null) return this.#purge(result.agent_id);
     void this.#purgeWhenGone(result.agent_id).catch((error: unknown) =>
-      this.#deps.warn?.('cannot purge', { agent_id: result.agent_id, error: String(error) }),
+      this.#deps.warn('cannot purge', { agent_id: result.agent_id, error: String(error) }),
     );
   }
 
@@ -290,10 +266,6 @@ export class Orchestrator {
     if (await this.#deps.roster.get(agentId)) return; // there is a new one of that name
     await this.#deps.logs.purge(agentId);
     await this.#deps.roster.remove(agentId, { purge: true });
-  }
-
-  async #cleared(agentId: string): Promise<boolean> {
-    return (await this.#deps.cleared?.(agentId)) ?? true;
   }
 
   #isStale(): boolean {

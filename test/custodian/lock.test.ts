@@ -38,7 +38,7 @@ test('a second custodian ends with code 75 and names the first, by any path', as
 test('twenty starts at the same time leave one custodian', async () => {
   const started = await Promise.all(
     Array.from({ length: 20 }, () =>
-      startCustodian(host.stateDir, custodianBundle(), { env: host.env, deadlineMs: 25_000 }),
+      startCustodian(host.stateDir, custodianBundle(), { ...host.startOptions, deadlineMs: 25_000 }),
     ),
   );
   const pids = new Set(started.map(({ pid }) => pid));

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { reachableSocketPathOf } from '../../src/custodian/protocol.ts';
+import { reachableSocketPathOf } from '../../src/custodian/address.ts';
 import { connectCustodian } from '../../src/host/custodian-client.ts';
 import { createTestHost } from '../support/custodian.ts';
 import type { TestHost } from '../support/custodian.ts';
@@ -157,8 +157,8 @@ test('the socket comes back when its folder is removed, as a logout does', async
   observer.close();
 });
 
-test('a custodian is found by its card, whatever the environment of who looks for it', () => {
-  const card = JSON.parse(readFileSync(`${host.stateDir}/custodian.json`, 'utf8')) as Record<string, unknown>;
-  expect(card).toMatchObject({ pid: host.pid, protocol: 1 });
-  expect(reachableSocketPathOf(host.stateDir, {})).toBe(card['socket']);
+test('a custodian is found by its endpoint file, whatever the environment of who looks for it', () => {
+  const endpoint = JSON.parse(readFileSync(`${host.stateDir}/custodian.json`, 'utf8')) as Record<string, unknown>;
+  expect(endpoint).toMatchObject({ pid: host.pid, protocol: 1 });
+  expect(reachableSocketPathOf(host.stateDir, {})).toBe(endpoint['socket']);
 });

@@ -18,16 +18,7 @@ const ALLOWED: Record<string, string[]> = {
   schema: ['contract', 'domain', 'ports', 'zod', 'node:*'],
   custodian: ['domain', 'node:*'],
   workflows: ['contract', 'domain', '@temporalio/workflow', '@temporalio/common'],
-  host: [
-    'custodian/protocol.ts',
-    'custodian/socket-path.ts',
-    'custodian/address.ts',
-    'ports',
-    'contract',
-    'domain',
-    'node:*',
-    'packages',
-  ],
+  host: ['custodian/protocol.ts', 'custodian/address.ts', 'ports', 'contract', 'domain', 'node:*', 'packages'],
   adapters: ['ports', 'contract', 'domain', 'packages'],
   // What authors of plugins run, with whichever test runner.
   conformance: ['ports', 'contract', 'domain', 'node:*'],
@@ -35,8 +26,6 @@ const ALLOWED: Record<string, string[]> = {
   activities: ['host', 'custodian/protocol.ts', 'ports', 'contract', 'domain', 'schema', 'trust', 'packages'],
   service: ['ports', 'contract', 'domain', 'schema', 'trust', 'packages'],
   api: ['service', 'ports', 'contract', 'domain', 'schema', 'trust', 'packages'],
-  mcp: ['service', 'ports', 'contract', 'domain', 'schema', 'packages'],
-  dashboard: ['service', 'ports', 'contract', 'domain', 'packages'],
   worker: ['activities', 'contract', 'domain', 'ports', 'packages'],
   // It speaks HTTP; `start` executes the daemon's entry, and what needs no running daemon is done in place.
   cli: [

@@ -24,7 +24,7 @@ test('connectCustodian without a custodian is CUSTODIAN_UNAVAILABLE and names th
 });
 
 test('connectOrStart starts one, and finds it the next time', async () => {
-  const options = { ...AS_DAEMON, env: host.env };
+  const options = { ...AS_DAEMON, ...host.startOptions };
   const first = await connectOrStart(host.stateDir, custodianBundle(), options);
   expect(first.hello).toMatchObject({ protocol: 1, tree: 'best-effort', state_dir: host.stateDir });
   first.close();
@@ -38,6 +38,7 @@ test('connectOrStart starts one, and finds it the next time', async () => {
 
 test('startCustodian passes on no variable but those it needs', async () => {
   await startCustodian(host.stateDir, custodianBundle(), {
+    ...host.startOptions,
     env: { ...host.env, API_KEY: 'private', OPENSTARRY_TOKEN: 'private' },
   });
   const client = await connectCustodian(host.stateDir, AS_DAEMON);
@@ -50,7 +51,7 @@ test('startCustodian passes on no variable but those it needs', async () => {
 test('startCustodian reports an early end with the end of its log', async () => {
   const entry = join(host.stateDir, 'broken.mjs');
   writeFileSync(entry, 'console.error("no luck today"); process.exit(3);');
-  const starting = startCustodian(host.stateDir, entry, { env: host.env });
+  const starting = startCustodian(host.stateDir, entry, { ...host.startOptions });
   await expect(starting).rejects.toMatchObject({
     code: 'CUSTODIAN_UNAVAILABLE',
     message: expect.stringMatching(/exit code 3[^]*no luck today/),
@@ -60,7 +61,7 @@ test('startCustodian reports an early end with the end of its log', async () => 
 test('startCustodian gives up on one that never listens', async () => {
   const entry = join(host.stateDir, 'silent.mjs');
   writeFileSync(entry, 'setTimeout(() => {}, 20_000);');
-  const starting = startCustodian(host.stateDir, entry, { env: host.env, deadlineMs: 300 });
+  const starting = startCustodian(host.stateDir, entry, { ...host.startOptions, deadlineMs: 300 });
   await expect(starting).rejects.toMatchObject({
     code: 'CUSTODIAN_UNAVAILABLE',
     message: expect.stringContaining('300 ms'),

@@ -17,7 +17,7 @@ it.each(['configure', 'readmit'] as const)('does not take the process of a run a
   const agent_id = `a-${how}`;
   const row = async () => await roster.get(agent_id);
   await orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
-  await orchestrator.stop(ADMIN, agent_id, {});
+  await orchestrator.command(ADMIN, 'stop', agent_id, {});
   const stale = await until(
     async () => {
       const now = await row();

@@ -78,6 +78,9 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     sign: (input) => ({ ...input, signature: 'signed' }),
     liveGeneration: host.liveGeneration,
     heartbeat: host.heartbeat,
+    schedules: { checkFree: async () => undefined, createFor: async () => undefined, removeOf: async () => undefined },
+    cleared: async () => true,
+    warn: () => undefined,
     temporalTimeoutMs: options.temporalTimeoutMs ?? 5000,
   });
   const service = (options.service?.({ orchestrator, roster, client, link }) ?? {}) as ServiceActivities;

@@ -95,16 +95,19 @@ test('create of an agent that completes at once is settled', async () => {
 test('stop, start, restart wait for what was asked for', async () => {
   const agent_id = freshId();
   const first = await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
-  expect(await lives.orchestrator.stop(ADMIN, agent_id)).toMatchObject({
+  expect(await lives.orchestrator.command(ADMIN, 'stop', agent_id)).toMatchObject({
     settled: true,
     revision: 1,
     agent: { state: 'stopped', desired: 'stopped', pid: null, last_exit: { code: 0, log_tail: 'last words' } },
   });
-  const started = await lives.orchestrator.start(ADMIN, agent_id);
+  const started = await lives.orchestrator.command(ADMIN, 'start', agent_id);
   expect(started).toMatchObject({ settled: true, revision: 2, agent: { state: 'running', generation: 2 } });
   expect(started.agent?.pid).not.toBe(first.agent.pid);
-  expect(await lives.orchestrator.start(ADMIN, agent_id)).toMatchObject({ settled: true, agent: { generation: 2 } });
-  expect(await lives.orchestrator.restart(ADMIN, agent_id)).toMatchObject({
+  expect(await lives.orchestrator.command(ADMIN, 'start', agent_id)).toMatchObject({
+    settled: true,
+    agent: { generation: 2 },
+  });
+  expect(await lives.orchestrator.command(ADMIN, 'restart', agent_id)).toMatchObject({
     settled: true,
     agent: { state: 'running', generation: 3 },
   });
@@ -113,13 +116,13 @@ test('stop, start, restart wait for what was asked for', async () => {
 test('stop of a process that does not end is returned as stopping with the reason', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'stubborn' });
-  const slow = await lives.orchestrator.stop(ADMIN, agent_id, { waitMs: 200 });
+  const slow = await lives.orchestrator.command(ADMIN, 'stop', agent_id, { waitMs: 200 });
   expect(slow).toMatchObject({
     settled: false,
     agent: { state: 'stopping', reason: expect.stringContaining('stopped by an operator') },
   });
   expect(slow.agent?.pid).toBeGreaterThan(1000);
-  const waiting = lives.orchestrator.stop(ADMIN, agent_id);
+  const waiting = lives.orchestrator.command(ADMIN, 'stop', agent_id);
   await lives.host.release();
   expect(await waiting).toMatchObject({ settled: true, agent: { state: 'stopped' } });
 });
@@ -127,9 +130,9 @@ test('stop of a process that does not end is returned as stopping with the reaso
 test('stop waiting for its end is told when another command overtakes it', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'stubborn' });
-  const stopping = lives.orchestrator.stop(ADMIN, agent_id);
+  const stopping = lives.orchestrator.command(ADMIN, 'stop', agent_id);
   await until(async () => (await lives.orchestrator.get(ADMIN, agent_id)).state === 'stopping', { what: 'stopping' });
-  const started = lives.orchestrator.start(ADMIN, agent_id);
+  const started = lives.orchestrator.command(ADMIN, 'start', agent_id);
   expect(await stopping).toMatchObject({ settled: false, note: expect.stringContaining('overtaken') });
   await lives.host.release();
   expect(await started).toMatchObject({ settled: true, agent: { state: 'running', generation: 2 } });
@@ -139,7 +142,7 @@ test('stop ends its waiting when the caller is gone', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'stubborn' });
   const gone = new AbortController();
-  const stopping = lives.orchestrator.stop({ ...ADMIN, signal: gone.signal }, agent_id);
+  const stopping = lives.orchestrator.command({ ...ADMIN, signal: gone.signal }, 'stop', agent_id);
   await until(async () => (await lives.orchestrator.get(ADMIN, agent_id)).state === 'stopping', { what: 'stopping' });
   gone.abort();
   expect(await stopping).toMatchObject({ settled: false, agent: { state: 'stopping' } });
@@ -193,7 +196,9 @@ test('remove with purge that takes longer than the wait purges when the agent is
 test('many equal commands at once become few, and all are answered', async () => {
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
-  const results = await Promise.all(Array.from({ length: 50 }, () => lives.orchestrator.stop(ADMIN, agent_id)));
+  const results = await Promise.all(
+    Array.from({ length: 50 }, () => lives.orchestrator.command(ADMIN, 'stop', agent_id)),
+  );
   expect(results.every((result) => result.settled && result.agent?.state === 'stopped')).toBe(true);
   expect((await lives.orchestrator.get(ADMIN, agent_id)).revision).toBeLessThanOrEqual(3);
 });
@@ -206,7 +211,7 @@ test('signal reaches a live process and is refused for another', async () => {
   await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGNOPE')).rejects.toMatchObject({
     code: 'INVALID_REQUEST',
   });
-  await lives.orchestrator.stop(ADMIN, agent_id);
+  await lives.orchestrator.command(ADMIN, 'stop', agent_id);
   await expect(lives.orchestrator.signal(ADMIN, agent_id, 'SIGUSR1')).rejects.toMatchObject({
     code: 'AGENT_NOT_RUNNING',
     message: expect.stringContaining('it is stopped'),
@@ -217,9 +222,9 @@ test('commands and reads of an unknown agent throw AGENT_NOT_FOUND', async () =>
   const { orchestrator } = lives;
   const calls = [
     orchestrator.get(ADMIN, 'nobody'),
-    orchestrator.start(ADMIN, 'nobody'),
-    orchestrator.stop(ADMIN, 'nobody'),
-    orchestrator.restart(ADMIN, 'nobody'),
+    orchestrator.command(ADMIN, 'start', 'nobody'),
+    orchestrator.command(ADMIN, 'stop', 'nobody'),
+    orchestrator.command(ADMIN, 'restart', 'nobody'),
     orchestrator.remove(ADMIN, 'nobody'),
     orchestrator.remove(ADMIN, 'nobody', { purge: true }),
     orchestrator.signal(ADMIN, 'nobody', 'SIGHUP'),
@@ -234,7 +239,7 @@ test('list filters by state, template and labels', async () => {
   const [one, two] = [freshId(), freshId()];
   await lives.orchestrator.create(ADMIN, { agent_id: one, template_id: 'ok', labels: { mark: 'list', size: 's' } });
   await lives.orchestrator.create(ADMIN, { agent_id: two, template_id: 'ok', labels: { mark: 'list', size: 'l=xl' } });
-  await lives.orchestrator.stop(ADMIN, two);
+  await lives.orchestrator.command(ADMIN, 'stop', two);
   const ids = async (filter: Parameters<typeof lives.orchestrator.list>[1]): Promise<string[]> =>
     (await lives.orchestrator.list(ADMIN, filter)).map((agent) => agent.agent_id);
   expect(await ids({ labels: ['mark=list'] })).toEqual([one, two]);
@@ -256,19 +261,19 @@ test('an agent reads all, creates within its rights and commands only its own', 
     created_by: master,
     request_id: 'from-master',
   });
-  expect(await orchestrator.stop(call, worker)).toMatchObject({ settled: true });
+  expect(await orchestrator.command(call, 'stop', worker)).toMatchObject({ settled: true });
   const refused = [
     orchestrator.create(call, { agent_id: freshId(), template_id: 'short' }),
     orchestrator.create(call, { agent_id: freshId(), template_id: 'ok', env: { A: 'b' } }),
-    orchestrator.stop(call, other),
-    orchestrator.stop(call, master),
+    orchestrator.command(call, 'stop', other),
+    orchestrator.command(call, 'stop', master),
     orchestrator.remove(call, other),
     orchestrator.signal(call, other, 'SIGHUP'),
     orchestrator.logs(call, other, { tail: 1 }),
   ];
   expect(await codesOf(refused)).toEqual(refused.map(() => 'FORBIDDEN'));
   expect(await orchestrator.logs(call, master, { tail: 1 })).toEqual([]);
-  await orchestrator.restart(ADMIN, master);
+  await orchestrator.command(ADMIN, 'restart', master);
   await expect(orchestrator.list(call)).rejects.toMatchObject({ code: 'STALE_INCARNATION' });
 });
 
@@ -293,7 +298,7 @@ test('a lost workflow: stop and delete go to the custodian, start is refused as 
   const agent_id = freshId();
   await lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
   await lives.client.workflow.getHandle(workflowIdOf(agent_id)).terminate();
-  expect(await lives.orchestrator.stop(ADMIN, agent_id)).toMatchObject({ settled: false, revision: null });
+  expect(await lives.orchestrator.command(ADMIN, 'stop', agent_id)).toMatchObject({ settled: false, revision: null });
   expect(lives.orders.at(-1)).toEqual([agent_id, 'stop', { signal: 'SIGINT', graceMs: 1234 }]);
   await expect(lives.orchestrator.create(ADMIN, { agent_id, template_id: 'ok' })).rejects.toMatchObject({
     code: 'AGENT_EXISTS',

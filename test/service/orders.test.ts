@@ -20,7 +20,7 @@ it('an order that comes a second time does not undo what was asked for since', a
   const state = async () => (await orchestrator.get(ADMIN, 'a')).state;
   await order('1');
   await until(async () => (await state()) === 'stopped', { what: 'the stop' });
-  await orchestrator.start(ADMIN, 'a');
+  await orchestrator.command(ADMIN, 'start', 'a');
   const generation = host.liveGeneration('a');
   await order('1');
   // It has been taken after the order: the same process is there for it.
@@ -56,7 +56,7 @@ it('an order that comes while others are handed over is with its workflow before
   await reconciler.handOverOrdersOf('c');
   expect(kept.map(({ agent }) => agent)).not.toContain('c');
   // A command goes behind it: what it has led to stands.
-  expect(await orchestrator.start(ADMIN, 'c')).toMatchObject({ agent: { state: 'running', generation: 2 } });
+  expect(await orchestrator.command(ADMIN, 'start', 'c')).toMatchObject({ agent: { state: 'running', generation: 2 } });
   await Promise.all([others, reconciler.handOverOrders()]);
   expect(kept).toEqual([]);
   for (const agent_id of ['b', 'd'])

@@ -24,13 +24,13 @@ test.for([{ known: false }, { known: true }])(
     try {
       expect(await orchestrator.get(ADMIN, agent_id)).toMatchObject({ state: 'running', stale: known });
       const refused = [
-        orchestrator.start(ADMIN, agent_id),
-        orchestrator.restart(ADMIN, agent_id),
+        orchestrator.command(ADMIN, 'start', agent_id),
+        orchestrator.command(ADMIN, 'restart', agent_id),
         orchestrator.signal(ADMIN, agent_id, 'SIGHUP'),
         orchestrator.create(ADMIN, { agent_id: 'new', template_id: 'ok' }),
       ];
       expect(await codesOf(refused)).toEqual(refused.map(() => 'TEMPORAL_UNAVAILABLE'));
-      expect(await orchestrator.stop(ADMIN, agent_id, { grace: '2s' })).toMatchObject({
+      expect(await orchestrator.command(ADMIN, 'stop', agent_id, { grace: '2s' })).toMatchObject({
         settled: false,
         revision: null,
         agent: { agent_id },
@@ -46,7 +46,7 @@ test.for([{ known: false }, { known: true }])(
       link.up = true;
     }
     const works = (): Promise<boolean> =>
-      orchestrator.start(ADMIN, agent_id).then(
+      orchestrator.command(ADMIN, 'start', agent_id).then(
         (result) => result.settled,
         () => false,
       );

@@ -22,34 +22,45 @@ const callOf = (agent_id: string, generation = 1): Call => ({
 
 test('pause waits until nothing moves, resume until the same process goes on', async () => {
   const id = await created();
-  const paused = await lives.orchestrator.pause(ADMIN, id);
+  const paused = await lives.orchestrator.command(ADMIN, 'pause', id);
   expect(paused).toMatchObject({ settled: true, agent: { state: 'paused', desired: 'paused', generation: 1 } });
   expect((await lives.roster.get(id))?.process?.paused).toBe(true);
-  expect(await lives.orchestrator.pause(ADMIN, id)).toMatchObject({ settled: true, agent: { state: 'paused' } });
-  const resumed = await lives.orchestrator.resume(ADMIN, id);
+  expect(await lives.orchestrator.command(ADMIN, 'pause', id)).toMatchObject({
+    settled: true,
+    agent: { state: 'paused' },
+  });
+  const resumed = await lives.orchestrator.command(ADMIN, 'resume', id);
   expect(resumed).toMatchObject({ settled: true, agent: { state: 'running', generation: 1, pid: paused.agent?.pid } });
 });
 
 test('pause and resume one after the other, many times at once, end as the last one wants', async () => {
   const id = await created();
-  const verbs = Array.from({ length: 9 }, (_, n) => (n % 2 === 0 ? 'pause' : 'resume'));
-  await Promise.all(verbs.map((verb) => lives.orchestrator[verb as 'pause'](ADMIN, id, { waitMs: 0 })));
-  expect(await lives.orchestrator.pause(ADMIN, id)).toMatchObject({ settled: true, agent: { state: 'paused' } });
+  const verbs = Array.from({ length: 9 }, (_, n) => (n % 2 === 0 ? ('pause' as const) : ('resume' as const)));
+  await Promise.all(verbs.map((verb) => lives.orchestrator.command(ADMIN, verb, id, { waitMs: 0 })));
+  expect(await lives.orchestrator.command(ADMIN, 'pause', id)).toMatchObject({
+    settled: true,
+    agent: { state: 'paused' },
+  });
   expect((await lives.roster.get(id))?.process).toMatchObject({ generation: 1, paused: true });
 });
 
 test('pause and resume of what is stopped, completed or deleted are refused', async () => {
   const id = await created();
-  await lives.orchestrator.stop(ADMIN, id);
+  await lives.orchestrator.command(ADMIN, 'stop', id);
   const short = `short-${id}`;
   await lives.orchestrator.create(ADMIN, { agent_id: short, template_id: 'short' });
   const isCompleted = async () => (await lives.roster.get(short))?.decision.phase.kind === 'completed';
   await until(isCompleted, { what: 'its completion' });
   const { orchestrator } = lives;
-  const calls = [id, short].flatMap((one) => [orchestrator.pause(ADMIN, one), orchestrator.resume(ADMIN, one)]);
+  const calls = [id, short].flatMap((one) => [
+    orchestrator.command(ADMIN, 'pause', one),
+    orchestrator.command(ADMIN, 'resume', one),
+  ]);
   expect(new Set(await codesOf(calls))).toEqual(new Set(['AGENT_NOT_RUNNING']));
-  expect(await codesOf([orchestrator.pause(ADMIN, 'nobody')])).toEqual(['AGENT_NOT_FOUND']);
-  expect(await codesOf([orchestrator.pause(callOf(await created()), await created())])).toEqual(['FORBIDDEN']);
+  expect(await codesOf([orchestrator.command(ADMIN, 'pause', 'nobody')])).toEqual(['AGENT_NOT_FOUND']);
+  expect(await codesOf([orchestrator.command(callOf(await created()), 'pause', await created())])).toEqual([
+    'FORBIDDEN',
+  ]);
 });
 
 test('a heartbeat is taken from the agent itself, in its live incarnation, and from the admin', async () => {
@@ -63,6 +74,6 @@ test('a heartbeat is taken from the agent itself, in its live incarnation, and f
     'STALE_INCARNATION',
     'AGENT_NOT_FOUND',
   ]);
-  await lives.orchestrator.stop(ADMIN, id);
+  await lives.orchestrator.command(ADMIN, 'stop', id);
   expect(await codesOf([beat(ADMIN)])).toEqual(['AGENT_NOT_RUNNING']);
 });

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import type { CustodyEntry, Events, SpawnParams, SpawnResult } from '../../src/custodian/protocol.ts';
 import { connectCustodian, startCustodian } from '../../src/host/custodian-client.ts';
-import type { CustodianClient } from '../../src/host/custodian-client.ts';
+import type { CustodianClient, StartOptions } from '../../src/host/custodian-client.ts';
 import { isAlive, killIfSame, startTimeOf } from './process.ts';
 import { until } from './wait.ts';
 
@@ -62,6 +62,8 @@ export interface TestHost {
   exits: Events['exit'][];
   /** Environment of the custodian in this test. */
   env: NodeJS.ProcessEnv;
+  /** For a test that starts it itself. */
+  startOptions: Pick<StartOptions, 'env' | 'passOn'>;
   start(env?: NodeJS.ProcessEnv): Promise<void>;
   connect(): Promise<CustodianClient>;
   /** Kills the custodian as nothing else does, and waits until it is gone. */
@@ -90,12 +92,16 @@ export async function createTestHost({ isStarted = true }: { isStarted?: boolean
   const host: TestHost = {
     stateDir,
     env,
+    startOptions: { env, passOn: ['BENCH_RUN'] },
     exits: [],
     // set by `start`
     client: undefined as unknown as CustodianClient,
     pid: 0,
     async start(more = {}) {
-      ({ pid: host.pid } = await startCustodian(stateDir, custodianBundle(), { env: { ...env, ...more } }));
+      ({ pid: host.pid } = await startCustodian(stateDir, custodianBundle(), {
+        ...host.startOptions,
+        env: { ...env, ...more },
+      }));
       host.owns(host.pid);
       host.client = await host.connect();
     },

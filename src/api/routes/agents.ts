@@ -88,7 +88,7 @@ export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCa
     app.post('/agents/:agent_id/stop', stop, async (request, reply) =>
       sendResult(
         reply,
-        await orchestrator.stop(callOf(request), request.params.agent_id, commandOptions(request.query)),
+        await orchestrator.command(callOf(request), 'stop', request.params.agent_id, commandOptions(request.query)),
       ),
     );
 
@@ -97,7 +97,7 @@ export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCa
       app.post(`/agents/:agent_id/${verb}`, start, async (request, reply) =>
         sendResult(
           reply,
-          await orchestrator[verb](callOf(request), request.params.agent_id, commandOptions(request.query)),
+          await orchestrator.command(callOf(request), verb, request.params.agent_id, commandOptions(request.query)),
         ),
       );
     }

@@ -22,9 +22,13 @@ import { Orchestrator } from '../../service/orchestrator.ts';
 import { type Keys } from '../../trust/keys.ts';
 import { createWorkers } from '../../worker/workers.ts';
 import type { FailStopRequest } from '../../contract/activities.ts';
+import { measureMessages } from '../../api/message-metrics.ts';
+import { createMetrics } from '../../api/metrics.ts';
+import { parseAgentRequest } from '../../schema/agent-input.ts';
+import { readAgentToken } from '../../trust/agent-token.ts';
 import type { Configuration } from '../configuration/configuration.ts';
 import { IncidentParts } from './incident-parts.ts';
-import { Front } from '../front.ts';
+import { HttpServers } from '../http-servers.ts';
 import { custodyRecords, hostOrders } from '../host-orders.ts';
 import type { MessageStores } from './message-stores.ts';
 import { createMessaging } from './messaging-parts.ts';
@@ -147,13 +151,13 @@ export async function assemble(base: Base): Promise<Parts> {
     cleared: (agentId) => messaging.mailboxes.cleared(agentId),
     heartbeat: (agentId, said, generation) => host.heartbeat(agentId, said, generation),
     schedules: {
-      checkFree: (agentId) => finite.schedules.checkFree(agentId),
-      createFor: (agent, schedule) => finite.schedules.createFor(agent, schedule),
-      removeOf: (gone) => finite.schedules.removeOf(gone),
+      checkFree: (agentId) => runs.schedules.checkFree(agentId),
+      createFor: (agent, schedule) => runs.schedules.createFor(agent, schedule),
+      removeOf: (gone) => runs.schedules.removeOf(gone),
     },
     warn: (message, fields) => log.warn(fields, message),
   });
-  const finite = createRunParts({
+  const runs = createRunParts({
     client,
     temporal: watch,
     roster,
@@ -178,22 +182,28 @@ export async function assemble(base: Base): Promise<Parts> {
     tell: base.warn,
     log,
   });
-  const answers = roster;
-  const daemon = base.daemon;
-  const front = new Front({
+  const metrics = createMetrics(fleet);
+  measureMessages(metrics.registry, messaging.counts);
+  const http = new HttpServers({
     orchestrator,
     messaging,
-    schedules: finite.schedules,
-    runs: finite.runs,
+    schedules: runs.schedules,
+    runs: runs.runs,
     incidents: incidents.incidents,
-    keys,
+    auth: {
+      adminToken: keys.token,
+      tokenFile: keys.tokenFile,
+      verifyAgentToken: (token) => readAgentToken(token, keys.key),
+    },
     ends,
+    daemon: base.daemon,
     fleet,
     temporal: watch,
-    log,
-    daemon,
-    answers,
+    answers: roster,
+    metrics,
     templates,
+    parseAgentInput: parseAgentRequest,
+    log,
   });
   const workers = await createWorkers({
     connection: native,
@@ -206,9 +216,9 @@ export async function assemble(base: Base): Promise<Parts> {
       executing,
       waits,
       define: (input) => definitions.trusted(input),
-      giveSchedule: (agent, schedule) => finite.schedules.createFor(agent, schedule),
+      giveSchedule: (agent, schedule) => runs.schedules.createFor(agent, schedule),
       failStop: base.failStop,
-      service: { ...finite.activities, ...incidents.activities },
+      service: { ...runs.activities, ...incidents.activities },
     }),
     roster,
     records: {
@@ -234,9 +244,9 @@ export async function assemble(base: Base): Promise<Parts> {
     otherDaemons,
     orchestrator,
     messaging,
-    finite,
+    runs,
     incidents,
-    front,
+    http,
     workers,
   };
 }

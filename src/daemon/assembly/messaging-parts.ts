@@ -18,7 +18,7 @@ export interface MessagingPartsOptions {
   roster: Roster;
   fleet: Fleet;
   live: LiveGeneration;
-  orchestrator: () => Pick<Orchestrator, 'start'>;
+  orchestrator: () => Pick<Orchestrator, 'command'>;
   log: Logger;
 }
 
@@ -33,7 +33,7 @@ export function createMessaging(options: MessagingPartsOptions): Messaging {
       view: (row) => viewOf(row, false),
       start: async (agentId) => {
         const call = { caller: { kind: 'admin' }, request_id: 'wake-on-message' } as const;
-        await orchestrator().start(call, agentId, { waitMs: 0 });
+        await orchestrator().command(call, 'start', agentId, { waitMs: 0 });
         log.info({ agent_id: agentId }, 'an agent is started for its mail');
       },
       defaults: config.messaging.defaults,

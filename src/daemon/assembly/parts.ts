@@ -10,7 +10,7 @@ import type { Messaging } from '../../service/messaging/messaging.ts';
 import type { Orchestrator } from '../../service/orchestrator.ts';
 import type { Workers } from '../../worker/workers.ts';
 import type { Configuration } from '../configuration/configuration.ts';
-import type { Front } from '../front.ts';
+import type { HttpServers } from '../http-servers.ts';
 import type { IncidentParts } from './incident-parts.ts';
 import type { RunParts } from './run-parts.ts';
 import type { Snapshots } from '../snapshots.ts';
@@ -33,8 +33,8 @@ export interface Parts {
   otherDaemons: OtherDaemons;
   orchestrator: Orchestrator;
   messaging: Messaging;
-  finite: RunParts;
+  runs: RunParts;
   incidents: IncidentParts;
-  front: Front;
+  http: HttpServers;
   workers: Workers;
 }

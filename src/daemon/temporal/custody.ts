@@ -11,18 +11,7 @@ const STOP_GRACE_MS = 10_000;
 const STOP_MARGIN_MS = 5_000;
 const POLL_MS = 25;
 const LOG_FILES = { max_bytes: 16 * 1024 * 1024, keep: 3 };
-const ENVIRONMENT = [
-  'PATH',
-  'HOME',
-  'TMPDIR',
-  'TZ',
-  'LANG',
-  'GOGC',
-  'GOMEMLIMIT',
-  'GOMAXPROCS',
-  'SSL_CERT_FILE',
-  'BENCH_RUN',
-];
+const ENVIRONMENT = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'GOGC', 'GOMEMLIMIT', 'GOMAXPROCS', 'SSL_CERT_FILE'];
 
 /** What is needed of the daemon's hold on the custodian. */
 export interface CustodyCalls {

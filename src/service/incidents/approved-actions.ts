@@ -15,7 +15,7 @@ const SETTLES_WITHIN_MS = 120_000;
  * @throws what passes, such as TEMPORAL_UNAVAILABLE: then it is to be called again
  */
 export async function executeApproved(
-  orchestrator: Pick<Orchestrator, DaemonAction['command']>,
+  orchestrator: Pick<Orchestrator, 'command'>,
   { incident_id, action, once }: ExecuteRequest,
   attempt: number,
 ): Promise<Executed> {
@@ -23,7 +23,7 @@ export async function executeApproved(
   const id = `incident/${incident_id}/${once}`;
   const call: Call = { caller: { kind: 'admin' }, request_id: id.slice(0, 256), once: { id, again: attempt > 1 } };
   try {
-    return outcomeOf(action, await orchestrator[command](call, agent_id, { waitMs: SETTLES_WITHIN_MS }));
+    return outcomeOf(action, await orchestrator.command(call, command, agent_id, { waitMs: SETTLES_WITHIN_MS }));
   } catch (error) {
     if (!(error instanceof CodedError) || ERRORS[error.code].retryable) throw error;
     return { ok: false, message: error.message };

@@ -29,7 +29,7 @@ export interface IncidentActivitiesDeps {
   records: Records;
   roster: Pick<Roster, 'get'>;
   bus: Pick<MessageBus, 'send'>;
-  orchestrator: Pick<Orchestrator, 'start' | 'stop' | 'restart' | 'pause' | 'resume'>;
+  orchestrator: Pick<Orchestrator, 'command'>;
 }
 
 /** How urgent the chief's mail is. */

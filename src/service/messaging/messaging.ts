@@ -118,7 +118,7 @@ export class Messaging {
   }
 
   /** Nothing is started any more; all else goes on: agents that are being stopped have something to say. */
-  rest(): void {
+  stopWaking(): void {
     this.#waker.stop();
   }
 

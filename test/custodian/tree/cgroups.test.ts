@@ -171,7 +171,7 @@ describe.runIf(isMounted)('with cgroups', () => {
     writeFileSync(starter, `#!/bin/sh\necho $$ > ${cgroupOf(pid)}/cgroup.procs\nexec ${process.execPath} "$@"\n`);
     chmodSync(starter, 0o700);
     await host.kill();
-    const next = await startCustodian(host.stateDir, custodianBundle(), { env: host.env, execPath: starter });
+    const next = await startCustodian(host.stateDir, custodianBundle(), { ...host.startOptions, execPath: starter });
     host.owns(next.pid);
     host.pid = next.pid;
     host.client = await host.connect();

@@ -215,13 +215,13 @@ describe('the chief', () => {
     await report();
     await untilTold(1);
     expect(bodies()[0]?.text).toContain('You are told: the chief nobody does not exist');
-    await fixture.lives.orchestrator.stop(ADMIN, 'boss', {});
+    await fixture.lives.orchestrator.command(ADMIN, 'stop', 'boss', {});
     fixture.chief.id = 'boss';
     id = `${id}.down`;
     await report();
     await untilTold(2);
     expect(bodies()[1]?.text).toMatch(/You are told: the chief boss is down \(stopped: /);
-    await fixture.lives.orchestrator.start(ADMIN, 'boss', {});
+    await fixture.lives.orchestrator.command(ADMIN, 'start', 'boss', {});
   });
 });
 

@@ -102,7 +102,7 @@ describe('Waker', () => {
   it('starts nothing any more once it rests', async () => {
     await rest('stopped', Date.now() - 10);
     await fixture.messaging.begin();
-    fixture.messaging.rest();
+    fixture.messaging.stopWaking();
     await mail('hello');
     expect(await fixture.messaging.messages.receive(asAgent('a'), 'a', { max: 1, waitMs: 1000 })).toHaveLength(1);
     expect(fixture.started).toEqual([]);
