@@ -1,3 +1,4 @@
+import { isPassing } from '../domain/passing-faults.ts';
 import type { CustodianErrorBody, CustodianErrorCode } from './protocol.ts';
 
 /** A request that is answered with an error. Thrown inside the custodian only; on the wire it is its body. */
@@ -11,21 +12,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The machine lacks something that may come back. */
-const PASSING = new Set([
-  'EAGAIN',
-  'EMFILE',
-  'ENFILE',
-  'ENOMEM',
-  'ENOSPC',
-  'EDQUOT',
-  'EIO',
-  'ETXTBSY',
-  'EROFS',
-  'EINTR',
-]);
-
 /** The refusal for a spawn that failed with this system error. */
 export function spawnRefusal(errno: string, message: string): Refusal {
-  return new Refusal(PASSING.has(errno) ? 'RESOURCE_EXHAUSTED' : 'SPAWN_FAILED', message, { errno });
+  return new Refusal(isPassing(errno) ? 'RESOURCE_EXHAUSTED' : 'SPAWN_FAILED', message, { errno });
 }

@@ -3,6 +3,7 @@ import type { RunProcessRequest } from '../contract/activities.ts';
 import type { Definition } from '../contract/definition.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { SpawnParams } from '../custodian/protocol.ts';
+import { isPassing } from '../domain/passing-faults.ts';
 import type { Fleet } from '../host/fleet.ts';
 import type { HostOptions } from '../host/host.ts';
 import { environmentOf } from '../host/environment.ts';
@@ -82,6 +83,10 @@ async function envFile(file: string | null): Promise<string | null> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new CodedError('SPAWN_FAILED', `env_file cannot be read: ${(error as Error).message}`, { file }, error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const says = `env_file cannot be read: ${message}`;
+    // Without a code of ours it is tried again.
+    if (isPassing(code)) throw new Error(says, { cause: error });
+    throw new CodedError('SPAWN_FAILED', says, { file }, error);
   }
 }

@@ -5,6 +5,7 @@ import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import type { ProbeCheck, ProbeResult } from '../domain/health.ts';
 import { describeMs } from '../domain/duration.ts';
+import { SHORTAGES } from '../domain/passing-faults.ts';
 
 /** Where and with what a check's own program runs. */
 export interface ExecContext {
@@ -66,7 +67,7 @@ export async function runCheck(
 
 /** This host lacks something, so it cannot ask. */
 class HostFault extends Error {}
-const HOST_FAULTS: ReadonlySet<string> = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
+const HOST_FAULTS: ReadonlySet<string> = new Set([...SHORTAGES, 'EADDRNOTAVAIL']);
 
 function askHttp(url: string, timeoutMs: number): Promise<ProbeResult> {
   const what = `GET ${withoutSecrets(url)}`;

@@ -1,7 +1,9 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { CodedError } from '../../contract/errors.ts';
 import { isTemplateId } from '../../domain/ids.ts';
+import { isPassing } from '../../domain/passing-faults.ts';
 import type { TemplateList, TemplateSource, TemplateText } from '../../ports/template-source.ts';
 import { invalidText as invalid, MAX_TEMPLATE_BYTES, parseTemplateText, templateNotFound } from './template-content.ts';
 
@@ -61,7 +63,9 @@ export class FolderTemplates implements TemplateSource {
     const stamp = `${location} ${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
     const cached = this.cache.get(id);
     if (cached?.stamp === stamp) return cached.text;
-    const content = await handle.readFile();
+    const content = await handle.readFile().catch((error: unknown) => {
+      throw unreadable(location, error);
+    });
     const text = parseTemplateText(id, location, content, location.endsWith('.json') ? 'json' : 'yaml');
     this.cache.set(id, { stamp, text });
     return text;
@@ -78,8 +82,17 @@ async function openFile(location: string): Promise<OpenFile | undefined> {
     // Links are followed: mounted configuration consists of them. A pipe must not hold us up.
     return { handle: await open(location, constants.O_RDONLY | constants.O_NONBLOCK), location };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw invalid(path.parse(location).name, location, `cannot be read: ${message}`, error);
+    throw unreadable(location, error);
   }
+}
+
+/** What passes says nothing of the template: an agent must not be given up for it. */
+function unreadable(location: string, error: unknown): CodedError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const { name: id } = path.parse(location);
+  if (!isPassing(code)) return invalid(id, location, `cannot be read: ${message}`, error);
+  const says = `Template ${id} (${location}) cannot be read for the moment: ${message}`;
+  return new CodedError('DESIGN_LAYER_UNAVAILABLE', says, { template_id: id, location }, error);
 }
