@@ -250,8 +250,20 @@ export class Daemon {
       native,
     });
 
-    const { http, fleet, host, workers, reconciler, watch, otherDaemons, messaging, snapshots, runs, incidents } =
-      this.parts;
+    const {
+      http,
+      fleet,
+      host,
+      workers,
+      orders,
+      reconciler,
+      watch,
+      otherDaemons,
+      messaging,
+      snapshots,
+      runs,
+      incidents,
+    } = this.parts;
     onFleet(roster, this.parts.logs);
     // From the first probe on, and some are made only when others run.
     fleet.expectCritical(await configuration.criticalAgents());
@@ -261,7 +273,7 @@ export class Daemon {
     host.startWatching();
     await this.syncHost();
     await snapshots.sweep((agentId, generation) => host.isLive(agentId, generation));
-    await reconciler.handOverOrders();
+    await orders.all();
     await otherDaemons.look();
     this.checkGoesOn();
     // Before a workflow can ask for the next.

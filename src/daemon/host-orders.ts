@@ -1,5 +1,6 @@
 import { CodedError } from '../contract/errors.ts';
 import type { CustodyLink } from '../host/custody-link.ts';
+import type { OrderHandoverOptions } from '../host/order-handover.ts';
 import type { ReconcilerOptions } from '../host/reconciler.ts';
 import type { HostControl } from '../service/host-control.ts';
 
@@ -36,7 +37,9 @@ export function hostOrders(custody: Pick<CustodyLink, 'call'>, onKept: () => Pro
 }
 
 /** What the reconciliation reads and clears in custody. */
-export function custodyRecords(custody: Pick<CustodyLink, 'call'>): ReconcilerOptions['custodian'] {
+export function custodyRecords(
+  custody: Pick<CustodyLink, 'call'>,
+): ReconcilerOptions['custodian'] & OrderHandoverOptions['custodian'] {
   return {
     list: async () => (await custody.call('list', {})).entries,
     orders: async () => (await custody.call('orders', {})).orders,

@@ -5,6 +5,7 @@ import type { Custody } from '../domain/custody.ts';
 import type { Notice } from '../contract/messages.ts';
 import { NOTICE_SIGNAL, runActivityId, workflowIdOf } from '../contract/names.ts';
 import { failpoint } from './failpoint.ts';
+import type { OrderHandover } from './order-handover.ts';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 15_000;
@@ -16,14 +17,13 @@ const RETRY_MAX_MS = 15_000;
 export class Doorbell {
   private readonly client: Client;
   private readonly ending: AbortSignal;
-  /** Tells its workflow of a stop or delete that it has not heard of. @returns whether there was one */
-  readonly handOverOrdersOf: (agentId: string) => Promise<boolean>;
+  private readonly orders: Pick<OrderHandover, 'of'>;
   private readonly open = new Set<Promise<unknown>>();
 
-  constructor(client: Client, ending: AbortSignal, handOverOrdersOf: (agentId: string) => Promise<boolean>) {
+  constructor(client: Client, ending: AbortSignal, orders: Pick<OrderHandover, 'of'>) {
     this.client = client;
     this.ending = ending;
-    this.handOverOrdersOf = handOverOrdersOf;
+    this.orders = orders;
   }
 
   /**
@@ -105,7 +105,7 @@ export class Doorbell {
     for (let waitMs = RETRY_FIRST_MS; !this.ending.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       if (!isTrue()) return false;
       try {
-        if (ordersFirst) await this.handOverOrdersOf(agentId);
+        if (ordersFirst) await this.orders.of(agentId);
         await this.client.activity.complete(id, result);
         failpoint('daemon.after-ring');
         return true;

@@ -14,6 +14,7 @@ import type { Roster, RosterRow } from '../ports/roster.ts';
 import type { CustodyLink } from './custody-link.ts';
 import type { Doorbell } from './doorbell.ts';
 import { failpoint } from './failpoint.ts';
+import type { OrderHandover } from './order-handover.ts';
 import type { ExecContext } from './probe-checks.ts';
 import { Watches } from './watches.ts';
 
@@ -23,6 +24,7 @@ const LOG_TAIL_LINES = 20;
 export interface HostOptions {
   custody: CustodyLink;
   doorbell: Doorbell;
+  orders: Pick<OrderHandover, 'of'>;
   roster: Roster;
   logs: LogSource;
   /** Makes the spawn call of an incarnation: environment, references, log limits. */
@@ -72,7 +74,7 @@ export class Host {
    */
   async custodyToTell(agentId: string): Promise<{ custody: Custody; isOrdered: boolean }> {
     const custody = await this.custodyOf(agentId);
-    return { custody, isOrdered: await this.options.doorbell.handOverOrdersOf(agentId) };
+    return { custody, isOrdered: await this.options.orders.of(agentId) };
   }
 
   /** Of the process that lives. The custodian knows of one before this host has noted it, and is asked only then. */
@@ -125,7 +127,7 @@ export class Host {
     });
     if (!result.done) return undefined;
     this.stops.delete(key(request.agent_id, request.generation));
-    await this.options.doorbell.handOverOrdersOf(request.agent_id);
+    await this.options.orders.of(request.agent_id);
     return result.custody;
   }
 

@@ -1,10 +1,4 @@
-import {
-  isGrpcServiceError,
-  ServiceError,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-  type Client,
-} from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInput } from '../contract/agent-input.ts';
 import {
@@ -22,10 +16,11 @@ import {
   workflowIdOf,
 } from '../contract/names.ts';
 import type { Reconcile } from '../contract/messages.ts';
-import { isReserved, type CustodyEntry, type Order } from '../custodian/protocol.ts';
+import { isReserved, type CustodyEntry } from '../custodian/protocol.ts';
 import type { Custody } from '../domain/custody.ts';
 import { compare, type Action, type WorkflowFinding } from '../domain/reconciliation.ts';
 import type { Roster, RosterRow } from '../ports/roster.ts';
+import type { OrderHandover } from './order-handover.ts';
 import { Periodic } from './periodic.ts';
 
 const PERIOD_MS = 30_000;
@@ -35,18 +30,15 @@ const NUDGE_MS = 500;
 const NOTHING: Custody = { fence: 0 };
 /** temporal.api.enums.v1.PendingActivityState */
 const ACTIVITY_STARTED = 2;
-/** Of gRPC, whose package is not ours to import: a workflow that has had too many signals, for instance. */
-const INVALID_ARGUMENT = 3;
 
 export interface ReconcilerOptions {
   client: Client;
   roster: Roster;
   custodian: {
     list(): Promise<CustodyEntry[]>;
-    orders(): Promise<Order[]>;
-    orderDone(order: Order): Promise<void>;
     forget(agentId: string): Promise<void>;
   };
+  orders: Pick<OrderHandover, 'all' | 'of' | 'orderOf' | 'done'>;
   /** Whether this daemon is carrying out that activity of the agent right now. */
   isExecuting: (agentId: string, activityId: string) => boolean;
   /** Checks that an input is one that this host would admit, and signs what is added to it. Throws if it is not. */
@@ -77,7 +69,7 @@ export class Reconciler {
    * @returns what was done, by agent
    */
   async pass(): Promise<Map<string, Action>> {
-    await this.handOverOrders();
+    await this.options.orders.all();
     const found = await this.findings();
     if (found.size === 0) return new Map();
     await delay(SECOND_LOOK_MS, undefined, { signal: this.periodic.signal });
@@ -103,45 +95,6 @@ export class Reconciler {
     } catch (error) {
       if (!this.periodic.signal.aborted) this.options.onTrouble('Cannot reconcile; trying again', error);
     }
-  }
-
-  /**
-   * Stops and deletes that were given while Temporal was away go before everything else. One that Temporal refuses is kept,
-   * and tried again in each pass.
-   */
-  async handOverOrders(): Promise<void> {
-    await this.handOver(await this.options.custodian.orders());
-  }
-
-  /**
-   * To be called before the workflow hears of what came of an order: it would take the agent for one that is to run.
-   * @returns whether there was any
-   */
-  async handOverOrdersOf(agentId: string): Promise<boolean> {
-    const orders = (await this.options.custodian.orders()).filter(({ agent }) => agent === agentId);
-    await this.handOver(orders);
-    return orders.length > 0;
-  }
-
-  private async handOver(orders: Order[]): Promise<void> {
-    for (const outcome of await Promise.allSettled(orders.map((order) => this.handOverOne(order))))
-      if (outcome.status === 'rejected') throw outcome.reason;
-  }
-
-  private async handOverOne(order: Order): Promise<void> {
-    // Calls to a server that stood still may come through after they were given up, behind what was asked for since.
-    const once_id = `order/${order.verb}/${order.at}`;
-    try {
-      await this.options.client.workflow.getHandle(workflowIdOf(order.agent)).signal(order.verb, { once_id });
-    } catch (error) {
-      if (isRefusal(error))
-        return this.options.onTrouble(`Cannot hand over the ${order.verb} of ${order.agent}`, error);
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-      // Its workflow is lost: it is re-created first, and gets the order in the next pass.
-      if ((await this.options.roster.get(order.agent)) !== undefined) return;
-    }
-    await this.options.custodian.orderDone(order);
-    this.options.log('handed over an order', { agent_id: order.agent, verb: order.verb });
   }
 
   private async findings(): Promise<Map<string, Finding>> {
@@ -257,7 +210,7 @@ export class Reconciler {
 
   /** With the roster's sequence: whatever the workflow answers to this is later than what the roster shows. */
   private async tell(agentId: string, row: RosterRow | undefined, custody: Custody): Promise<void> {
-    await this.handOverOrdersOf(agentId);
+    await this.options.orders.of(agentId);
     const told: Reconcile = { ...custody, ...(row && { sequence: row.decision.sequence }) };
     await this.options.client.workflow.getHandle(workflowIdOf(agentId)).signal(RECONCILE_SIGNAL, told);
   }
@@ -266,7 +219,7 @@ export class Reconciler {
     const { decision } = row;
     const reason = 're-created from the roster: its workflow was lost';
     // What was ordered while Temporal was away wins over the older desired state.
-    const order = (await this.options.custodian.orders()).find(({ agent }) => agent === row.agent_id);
+    const order = await this.options.orders.orderOf(row.agent_id);
     const ordered = order && { desired: order.verb === 'stop' ? ('stopped' as const) : ('deleted' as const) };
     const input = this.options.resign(decision.input, { ...decision.snapshot, ...ordered, reason });
     try {
@@ -281,7 +234,7 @@ export class Reconciler {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       return; // it has not been given the order: that is handed over to it
     }
-    if (order) await this.options.custodian.orderDone(order);
+    if (order) await this.options.orders.done(order);
   }
 }
 
@@ -296,8 +249,3 @@ const rowFinding = ({ decision }: RosterRow) => ({
   generation: decision.generation,
   handled: decision.snapshot.handled,
 });
-
-function isRefusal(error: unknown): boolean {
-  const cause = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(cause) && (cause.code as number) === INVALID_ARGUMENT;
-}

@@ -18,6 +18,7 @@ function hostOf(answers: Record<string, unknown>, during: (host: Host, method: s
       },
     } as unknown as HostOptions['custody'],
     doorbell: { ringRun: ring, ringStop: ring, beat: async () => undefined } as unknown as HostOptions['doorbell'],
+    orders: { of: async () => false },
     roster: {
       list: async () => [],
       recordProcess: async (...facts: unknown[]) => void recorded.push(facts),

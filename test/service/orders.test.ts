@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { workflowIdOf } from '../../src/contract/names.ts';
 import type { Order } from '../../src/custodian/protocol.ts';
-import { Reconciler } from '../../src/host/reconciler.ts';
+import { OrderHandover } from '../../src/host/order-handover.ts';
 import { until } from '../support/wait.ts';
 import { ADMIN, startLives, type Lives } from './lives.ts';
 
@@ -33,31 +33,27 @@ it('an order that comes a second time does not undo what was asked for since', a
 it('an order that comes while others are handed over is with its workflow before that hears of anything else', async () => {
   const { orchestrator, client, roster } = lives;
   const kept: Order[] = [];
-  const reconciler = new Reconciler({
+  const handover = new OrderHandover({
     client,
     roster,
     custodian: {
-      list: async () => [],
       orders: async () => [...kept],
       orderDone: async (order) => void kept.splice(kept.indexOf(order), 1),
-      forget: async () => undefined,
     },
-    isExecuting: () => false,
-    resign: (input) => input,
     log: () => undefined,
     onTrouble: () => undefined,
   });
   const keep = (agent: string): void => void kept.push({ agent, verb: 'stop', at: new Date().toISOString() });
   for (const agent_id of ['b', 'c', 'd']) await orchestrator.create(ADMIN, { agent_id, template_id: 'ok' });
   keep('b');
-  const others = reconciler.handOverOrders();
+  const others = handover.all();
   keep('c');
   keep('d');
-  await reconciler.handOverOrdersOf('c');
+  await handover.of('c');
   expect(kept.map(({ agent }) => agent)).not.toContain('c');
   // A command goes behind it: what it has led to stands.
   expect(await orchestrator.command(ADMIN, 'start', 'c')).toMatchObject({ agent: { state: 'running', generation: 2 } });
-  await Promise.all([others, reconciler.handOverOrders()]);
+  await Promise.all([others, handover.all()]);
   expect(kept).toEqual([]);
   for (const agent_id of ['b', 'd'])
     await until(async () => (await orchestrator.get(ADMIN, agent_id)).state === 'stopped', { what: agent_id });

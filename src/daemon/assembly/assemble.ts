@@ -12,6 +12,7 @@ import { failpoint } from '../../host/failpoint.ts';
 import { Fleet } from '../../host/fleet.ts';
 import { Host } from '../../host/host.ts';
 import type { CustodyLink } from '../../host/custody-link.ts';
+import { OrderHandover } from '../../host/order-handover.ts';
 import { Reconciler } from '../../host/reconciler.ts';
 import type { AnswerStore } from '../../ports/answer-store.ts';
 import type { DeliveryNotes } from '../../ports/delivery-notes.ts';
@@ -77,12 +78,16 @@ export async function assemble(base: Base): Promise<Parts> {
   const fleet = await Fleet.open(roster, () => configuration.current.faultDomains);
   const logs = new FileLogs(stateDir.file('logs'));
   const { definitions, designLayer: templates } = configuration;
-  const doorbell = new Doorbell(client, base.ending, (agentId) => reconciler.handOverOrdersOf(agentId));
+  const report = (message: string, details: Record<string, unknown>): void => log.info(details, message);
+  const custodian = custodyRecords(base.custody);
+  const orders = new OrderHandover({ client, roster, custodian, log: report, onTrouble: trouble });
+  const doorbell = new Doorbell(client, base.ending, orders);
   const snapshots = new Snapshots({ state: stores.state, folder: stateDir.file('snapshots') });
   const ends = new IncarnationEnds();
   const host = new Host({
     custody: base.custody,
     doorbell,
+    orders,
     roster,
     logs,
     ...hostPreparation({ key: keys.key, apiUrl: base.apiUrl, env, snapshots }, definitions, fleet),
@@ -99,18 +104,19 @@ export async function assemble(base: Base): Promise<Parts> {
   const reconciler = new Reconciler({
     client,
     roster,
-    custodian: custodyRecords(base.custody),
+    custodian,
+    orders,
     isExecuting: (agentId, activityId) => executing.has(agentId, activityId) || waits.has(agentId, activityId),
     resign: (input, restore) => {
       definitions.verify(input);
       return configuration.sign({ ...input, ...(restore === undefined ? {} : { restore }) });
     },
-    log: (message, details) => log.info(details, message),
+    log: report,
     onTrouble: trouble,
   });
   const watch = new TemporalWatch({
     connection,
-    onReturn: () => reconciler.handOverOrders(),
+    onReturn: () => orders.all(),
     onChange: (reachable, error) =>
       reachable
         ? log.info('Temporal is back')
@@ -141,7 +147,7 @@ export async function assemble(base: Base): Promise<Parts> {
     temporal: watch,
     host: hostOrders(base.custody, async () => {
       // It may only have been slow: then it hears of it now, and else when it is back.
-      const told = watch.reachable() ? reconciler.handOverOrders() : Promise.resolve();
+      const told = watch.reachable() ? orders.all() : Promise.resolve();
       const settled = told.catch((error: unknown) => trouble('Cannot hand over an order', error));
       await Promise.race([settled, delay(ORDER_TOLD_MS, undefined, { ref: false })]);
     }),
@@ -239,6 +245,7 @@ export async function assemble(base: Base): Promise<Parts> {
     host,
     waits,
     snapshots,
+    orders,
     reconciler,
     watch,
     otherDaemons,

@@ -3,6 +3,7 @@ import type { NativeConnection } from '@temporalio/worker';
 import type { DependencyWaits } from '../../host/dependency-waits.ts';
 import type { Fleet } from '../../host/fleet.ts';
 import type { Host } from '../../host/host.ts';
+import type { OrderHandover } from '../../host/order-handover.ts';
 import type { Reconciler } from '../../host/reconciler.ts';
 import type { LogSource } from '../../ports/log-source.ts';
 import type { Roster } from '../../ports/roster.ts';
@@ -28,6 +29,7 @@ export interface Parts {
   host: Host;
   waits: DependencyWaits;
   snapshots: Snapshots;
+  orders: OrderHandover;
   reconciler: Reconciler;
   watch: TemporalWatch;
   otherDaemons: OtherDaemons;
