@@ -17,6 +17,11 @@ const TICK_MS = 20;
 /** Events of one run; at 51,200 Temporal would end it. */
 const MAX_EVENTS = 4_096;
 
+/** Of one signal: below what Temporal takes in one, 2 MiB. */
+const SIGNAL_BYTES = 512 * 1024;
+/** A larger history Temporal ends. */
+const MAX_HISTORY_BYTES = 50 * 1024 * 1024;
+
 async function clientOf(trial: Trial): Promise<Client> {
   const { temporal } = await trial.daemon.status();
   return new Client({ connection: await Connection.connect({ address: temporal.address }) });
@@ -184,6 +189,58 @@ describe('a flood', () => {
       { isLong: true, timeoutMs: 240_000 },
     );
   }
+
+  chaos(
+    'of signals that fill its history: Temporal ends the workflow, reconciliation makes it again around the live process',
+    async (c) => {
+      await using trial = await Trial.make(c);
+      await trial.daemon.start();
+      const id = trial.id('filled');
+      const spec = { agent_id: id, command: ['sleep', '36092'] };
+      await trial.daemon.call('POST', '/agents', spec);
+      const before = (await trial.daemon.agent(id))!;
+      const client = await clientOf(trial);
+      const handle = client.workflow.getHandle(workflowIdOf(id));
+      // A workflow that is served goes on in a new run long before.
+      await trial.daemon.signal('SIGKILL');
+      const large = { request_id: 'x'.repeat(SIGNAL_BYTES) };
+      let sent = 0;
+      while (sent * SIGNAL_BYTES < 2 * MAX_HISTORY_BYTES) {
+        const isTaken = await handle.signal('start', large).then(
+          () => true,
+          () => false,
+        );
+        if (!isTaken) break;
+        sent += 1;
+      }
+      c.rounds = sent;
+      c.figure('sent', `${sent} of ${SIGNAL_BYTES / 1024} KiB`);
+      const { status } = await handle.describe();
+      c.check(status.name === 'TERMINATED', `after ${sent} signals Temporal has the workflow as ${status.name}`);
+      const isAnew = async (view: AgentView | undefined): Promise<boolean> =>
+        view?.state === 'running' &&
+        view.run_id !== before.run_id &&
+        JSON.stringify((await trial.daemon.call('GET', `/agents/${id}/history`)).body).includes('was lost');
+      const mendedMs = await timed(async () => {
+        await trial.daemon.start();
+        const mended = async (): Promise<boolean> => isAnew(await trial.daemon.agent(id));
+        await until(mended, { deadlineMs: 60_000, what: 'the life under a new workflow' });
+      });
+      c.figure('made again', `${Math.round(mendedMs)} ms after the start of the daemon`);
+      c.check(mendedMs < 60_000, `made again only ${Math.round(mendedMs)} ms after the start`);
+      const now = (await trial.daemon.agent(id))!;
+      c.check(now.pid === before.pid && isAlive(before.pid!), `pid ${now.pid}, it was ${before.pid}`);
+      c.check(now.restarts === 0 && now.generation === 1, `restarts ${now.restarts}, generation ${now.generation}`);
+      process.kill(before.pid!, 'SIGKILL');
+      const replaced = (a: AgentView): boolean => a.state === 'running' && a.pid !== before.pid;
+      const then = await trial.daemon.untilAgent(id, replaced, 'replaced', 60_000);
+      c.check(then.restarts === 1, `its death was charged ${then.restarts} times`);
+      await client.connection.close();
+      await trial.compare('after the flood');
+      await trial.finish();
+    },
+    { isLong: true, timeoutMs: 300_000 },
+  );
 
   chaos(
     'of crashes: as many as 24 h of a crash loop have, no run of the workflow reaches 4,096 events',
