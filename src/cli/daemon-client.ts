@@ -59,7 +59,7 @@ export class DaemonClient {
     throw refusal;
   }
 
-  /** It answers, but is something else: the door of Temporal's Web UI, or of the metrics. */
+  /** Something else answers there: the door of Temporal's Web UI, or of the metrics. */
   #foreign({ status }: Response): CodedError {
     const message = `What answers at ${this.address.url} (HTTP ${status}) is not the API of a daemon of version ${ownVersion()}: is it the right port?`;
     return new CodedError('DAEMON_NOT_RUNNING', message);

@@ -29,7 +29,7 @@ export async function run(argv: string[]): Promise<number> {
 
 function overrideExit(command: Command, json: boolean): void {
   command.exitOverride().showHelpAfterError('(add --help for usage)');
-  // Under --json standard error carries JSON alone; what is wrong is told there.
+  // Under --json standard error carries JSON alone; errors are reported there.
   if (json) command.configureOutput({ writeErr: () => undefined });
   for (const sub of command.commands) overrideExit(sub, json);
 }

@@ -6,7 +6,7 @@ import { agentTable } from './output.ts';
 
 /** Changes in quick succession are one picture. */
 const SETTLE_MS = 100;
-/** How long agents are up is told anew, also when nothing happens. */
+/** How often the screen is redrawn when nothing happens: uptimes grow. */
 const REDRAW_MS = 5000;
 const LOOK_AGAIN_MS = 1000;
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
@@ -31,7 +31,7 @@ export async function watchAgents(daemon: DaemonClient, query: Query, json: bool
   const redraw = isInPlace(json) ? setInterval(soon, REDRAW_MS) : undefined;
   const follow = async (): Promise<void> => {
     const first = events.next();
-    first.catch(() => undefined); // told below, unless the list says the same before
+    first.catch(() => undefined); // reported below, unless the list says the same before
     await draw();
     for (let next = await first; next.done !== true; next = await events.next()) soon();
   };
@@ -43,7 +43,7 @@ export async function watchAgents(daemon: DaemonClient, query: Query, json: bool
   }
 }
 
-/** The same for what tells of no changes: it is looked at each second. */
+/** The same for what reports no changes: it is read every second. */
 export async function watching<T>(json: boolean, look: () => Promise<T>, human: (answer: T) => string): Promise<never> {
   const show = pictures(json);
   for (;;) {

@@ -9,15 +9,15 @@ export const agentIdOf = (workflowId: string): string => workflowId.replace(/^ag
 export const hostQueueOf = (host: string): string => `host/${host}`;
 export const controlQueueOf = (host: string): string => `control/${host}`;
 
-/** As what Temporal shows the workers of a daemon: whose they are. */
+/** Worker identity shown by Temporal; contains the host id. */
 const WORKERS_OF = 'openstarry@';
 export const workerIdentityOf = (host: string): string => `${WORKERS_OF}${host}`;
 export const hostOfWorker = (identity: string): string | undefined =>
   identity.startsWith(WORKERS_OF) ? identity.slice(WORKERS_OF.length) : undefined;
 
 /**
- * So long is a workflow task missed that a dead daemon had: its workflow answers nothing meanwhile. A task itself takes some
- * milliseconds; the rest is for a machine that is far too busy.
+ * If a daemon dies holding a workflow task, Temporal reissues the task after this long; until then the workflow answers
+ * nothing. The margin is for an overloaded machine.
  */
 export const WORKFLOW_TASK_TIMEOUT = '5s';
 

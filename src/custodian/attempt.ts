@@ -2,7 +2,7 @@ import { errnoOf, messageOf } from './logger.ts';
 import type { Logger } from './logger.ts';
 
 /**
- * Does what looks at processes, which a machine short of descriptors or memory does not allow. Whoever calls tries again
+ * Does what looks at processes, which a machine short of descriptors or memory does not allow. The caller tries again
  * later. Told once when it begins and once when it is over.
  * @returns whether it could be done
  */

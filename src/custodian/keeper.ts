@@ -8,7 +8,7 @@ import type { KeptSpawn, SpawnParams } from './protocol.ts';
 const BACKOFF: Backoff = { initialMs: 200, factor: 2, maxMs: 30_000, jitter: 0.1 };
 /** A run of this length ends a series of failures. */
 const STABLE_MS = 60_000;
-/** It has ended as it was meant to, or says that only a person can help: after a fail-stop. */
+/** Exit codes of a daemon that ended as it was meant to, or that only a person can help: after a fail-stop. */
 const LEFT_ALONE: ReadonlySet<number> = new Set([0, 78]);
 
 export interface KeeperOptions {

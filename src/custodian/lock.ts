@@ -17,7 +17,7 @@ export function takeLock(stateDir: string, table: ProcessTable): Promise<Lock> {
 function takeAbstractSocket(stateDir: string): Promise<Lock> {
   const name = `\0openstarry-custodian-${process.getuid?.()}-${stateHashOf(stateDir)}`;
   return new Promise((resolve, reject) => {
-    // Whoever connects hears who holds it.
+    // A process that connects is answered with the holder's pid.
     const server: Server = createServer((socket) => {
       socket.on('error', () => {});
       socket.end(`pid ${process.pid}\n`);

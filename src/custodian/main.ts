@@ -154,7 +154,7 @@ async function main(): Promise<void> {
   });
 }
 
-/** Whoever started us may have sent our log elsewhere; then it is theirs to rotate. */
+/** The starter may have sent our log elsewhere; then it is theirs to rotate. */
 function ownLogOf(stateDir: string): { ownLog: LogFile } | undefined {
   const path = join(stateDir, 'custodian.log');
   try {
@@ -172,7 +172,7 @@ function writeEndpointFile(path: string, endpoint: CustodianEndpoint): void {
     writeFileSync(`${path}.next`, `${JSON.stringify(endpoint)}\n`, { mode: 0o600 });
     renameSync(`${path}.next`, path);
   } catch (error) {
-    // It only helps those whose environment differs from ours.
+    // The file only helps callers whose environment differs from ours.
     log.warn('Cannot write the endpoint file', { path, error: messageOf(error) });
   }
 }

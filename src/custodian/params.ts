@@ -77,7 +77,7 @@ function spawnParams(params: Fields): SpawnParams {
 
 const userOf = ({ uid, gid }: Fields) => ({ uid: count('user.uid', uid), gid: count('user.gid', gid) });
 
-/** It stands in the journal and in every answer about the agent. */
+/** The reason stands in the journal and in every answer about the agent. */
 const WHY_CHARACTERS = 500;
 
 function stopParams(params: Fields): StopParams {

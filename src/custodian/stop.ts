@@ -85,7 +85,7 @@ export function createStopLadder(context: Context): StopLadder {
       const stopping: Stopping = { cause, ...(why === undefined ? {} : { why }), signal: name, since, killAtMs };
       incarnation.stopping = stopping;
       if (incarnation.paused) {
-        // It goes on, in order to end: what was not seen of it would stand there for ever.
+        // A stop resumes a paused tree. Scan first: an unseen member would stay SIGSTOPped for ever.
         delete incarnation.paused;
         attempt(() => tree.scan('quick'));
       }

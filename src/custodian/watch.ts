@@ -5,7 +5,7 @@ import type { Incarnation } from './incarnation.ts';
 import { errnoOf } from './logger.ts';
 
 /**
- * What has to be looked at while anything lives: the tree once a second, and adopted processes, of which the kernel
+ * What has to be checked while anything lives: the tree once a second, and adopted processes, of which the kernel
  * tells us nothing. Without agents no timer runs.
  */
 export interface Watch {
@@ -21,7 +21,7 @@ const IDENTITY_EVERY_ROUNDS = 10;
 export interface WatchHooks {
   /** An adopted process has ended. */
   gone: (incarnation: Incarnation) => void;
-  /** All trees have just been looked at. */
+  /** All trees have just been scanned. */
   scanned: () => void;
 }
 

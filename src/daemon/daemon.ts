@@ -30,7 +30,7 @@ import { openMessageStores, type MessageStores } from './assembly/message-stores
 import { takeDown, undoStart, type Standing } from './take-down.ts';
 import { openTemporal, type OpenTemporal } from './temporal/temporal.ts';
 
-/** A channel that has failed for long is tried again at most so much later; by default it is two minutes. */
+/** How long to wait before a channel that has failed is tried again; gRPC's own maximum is two minutes. */
 const CHANNEL = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2_000 };
 /** For one call to Temporal while the configuration is applied. */
 const CALL_MS = 15_000;
@@ -56,7 +56,7 @@ export class Daemon {
   private stores: MessageStores | undefined;
   private settleEnd: (end: DaemonEnd) => void = () => undefined;
   private starting: Promise<void> = Promise.resolve();
-  /** Of a shutdown: whether the agents run on. */
+  /** Shutdown only: whether the agents run on. */
   keepsAgents = false;
   private failStopReason: string | undefined;
   private failStopTold: Promise<void> | undefined;
@@ -126,7 +126,7 @@ export class Daemon {
       this.starting = this.startParts(options);
       await this.starting;
     } catch (error) {
-      // It was told to end meanwhile, which is under way: that is no failure.
+      // The daemon was asked to stop meanwhile, and is stopping: that is no failure.
       if (this.phases.current === 'shutdown') return this.trouble('The start was broken off', error);
       await this.undoStart();
       throw error;
@@ -182,7 +182,7 @@ export class Daemon {
     await this.custody.callUntilAnswered('shutdown', { waves: [], grace_ms: 0 });
   }
 
-  /** Starts the agents again for whose sake everything was stopped. One that is gone, or is refused, keeps nobody down. */
+  /** Restarts the agents whose failure caused the fail-stop; one that is gone or refused does not block the others. */
   async forgiveFailStop(): Promise<void> {
     const { cleared, parts, options } = this;
     if (!cleared || !parts) return;

@@ -8,7 +8,7 @@ import type { HostControl } from '../service/host-control.ts';
  * Stops without Temporal: the custodian keeps the order, then ends the process. While it keeps it, it starts nothing of that
  * agent, so the fence needs not be raised, and one that never ran has none.
  *
- * @param onKept nobody has told Temporal of it yet; awaited, so that the next command goes behind it
+ * @param onKept called before Temporal knows of the order; awaited, so that the next command queues behind it
  */
 export function hostOrders(custody: Pick<CustodyLink, 'call'>, onKept: () => Promise<void>): HostControl {
   return {

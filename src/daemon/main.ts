@@ -21,7 +21,7 @@ const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-/** `openstarry-daemon start`: runs in the foreground until it is told to end. Sets the exit code. */
+/** `openstarry-daemon start`: runs in the foreground until it is asked to stop. Sets the exit code. */
 export async function main(options: StartOptions): Promise<void> {
   if (process.platform === 'win32') {
     throw new CodedError('PLATFORM_UNSUPPORTED', 'Windows has no POSIX processes; run the daemon inside WSL');
@@ -41,7 +41,7 @@ export async function main(options: StartOptions): Promise<void> {
     onFleet: (roster, logs) => story.tell(roster, logs, config.master),
     clearFailStop: options.clearFailstop === true,
   });
-  // It may have been told to end meanwhile.
+  // It may have been asked to stop meanwhile.
   if (daemon.facts().phase !== 'shutdown') {
     await daemon.forgiveFailStop();
     say(banner(daemon.facts(), stateDir));

@@ -1,6 +1,6 @@
 import type { DaemonPhase, PhaseMark } from '../contract/daemon-view.ts';
 
-/** The phases of the daemon, each of which is told when it begins. */
+/** The phases of the daemon; each is reported when it begins. */
 export class Phases {
   readonly marks: PhaseMark[] = [];
   private readonly onEnter: (mark: PhaseMark) => void;

@@ -5,7 +5,7 @@ export interface RunCommandOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** Ended with SIGKILL when it has not finished by then. */
   timeoutMs?: number;
-  /** Ended with SIGKILL when it has written nothing for so long. */
+  /** Killed (SIGKILL) when it has written nothing for this long. */
   silenceMs?: number;
   signal?: AbortSignal;
   onLine?: (line: string) => void;

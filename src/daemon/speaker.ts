@@ -1,7 +1,7 @@
 /**
- * What the daemon says to whoever has started it, a line at a time.
+ * What the daemon prints for the user who started it, a line at a time.
  *
- * Whoever reads it may be gone (`start | tee`, and Ctrl-C ends both), and the file that it goes to may be on a full disk:
+ * The reader may be gone (`start | tee`, and Ctrl-C ends both), and the file that it goes to may be on a full disk:
  * the command line ends then, the daemon must not.
  */
 export function speaker(): (line: string) => void {

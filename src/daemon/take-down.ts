@@ -14,9 +14,9 @@ const SETTLE_MS = 2_000;
 const LET_GO_MS = 1_000;
 /** How long it waits for a worker: longer than those under way are given, see `SHUTDOWN_FORCE_TIME`. */
 const WORKER_END_MS = 7_000;
-/** How long for people to be told of a fail-stop. The agents' own ends count, too: it begins before. */
+/** How long people may take to be notified of a fail-stop. The time in which the agents end counts: it begins before. */
 const TOLD_MS = 5_000;
-/** How long for what is being published of the agents. */
+/** How long to wait for what is being published about the agents. */
 const PUBLISH_MS = 2_000;
 
 /** What is there to be taken apart: after a start that failed, not all of it. */
@@ -34,7 +34,7 @@ export interface Farewell {
   master: string | null;
   /** For people: how far it is. */
   say: (line: string) => void;
-  /** Of a fail-stop: resolves when people have been told. */
+  /** Fail-stop only: resolves when people have been notified. */
   told: Promise<void> | undefined;
   /** Called when nobody waits for the workflows any more. */
   letGo: () => void;

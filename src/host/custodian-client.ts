@@ -353,7 +353,7 @@ async function reach(stateDir: string): Promise<number | undefined> {
     client.close();
     return client.hello.pid;
   } catch (error) {
-    // It answers, in another language: that is for the caller's own hello to say.
+    // The custodian answers, in another protocol: the caller's own hello will report that.
     if (error instanceof CustodianError && error.code === 'PROTOCOL_MISMATCH') return 0;
     return undefined;
   }

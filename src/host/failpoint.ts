@@ -3,9 +3,9 @@
  * between two writes that belong together and cannot be made at once.
  */
 export type Failpoint =
-  /** The process runs and custody knows it; Temporal has not been told that the activity is completed later. */
+  /** The process runs and custody knows it; Temporal does not know yet that the activity is completed later. */
   | 'daemon.after-spawn'
-  /** The custodian has told of an exit; Temporal and the roster do not know of it. */
+  /** The custodian has reported an exit; Temporal and the roster do not know of it. */
   | 'daemon.before-ring'
   /** Temporal knows of an exit; the roster does not. */
   | 'daemon.after-ring'

@@ -26,9 +26,9 @@ export interface HealthWatchOptions {
   onFinding: (finding: HealthFinding) => void;
 }
 
-/** Readiness is asked more often until it is first there, so that whoever waits for it does not wait for nothing. */
+/** Readiness is asked more often until it is first there, so that those who wait for it do not wait longer than they must. */
 const IMPATIENT_MS = 500;
-/** A process that is to be ended is told of again after this, until it has. */
+/** A process that is to be ended is reported again after this, until it has ended. */
 const AGAIN_MS = 10_000;
 /** A timer that comes later than this tells of a daemon that could not hear. */
 const LATE_MS = 500;

@@ -41,7 +41,7 @@ export interface HostOptions {
 export class Host {
   private readonly options: HostOptions;
   private readonly watches: Watches;
-  /** Whoever waits for an answer of the custodian learns here what has ended meanwhile: an exit overtakes answers. */
+  /** Callers that wait for an answer of the custodian learn here what has ended meanwhile: exits overtake answers. */
   private readonly listeners = new Set<Map<string, number>>();
   /** Stop activities that wait for the end of `<agent>/<generation>`. */
   private readonly stops = new Map<string, Set<string>>();
@@ -69,8 +69,8 @@ export class Host {
   }
 
   /**
-   * For the agent's workflow, which has been told by then of any stop or delete that may have led to it.
-   * @returns `isOrdered`: it has been told only now, and may not have heard yet
+   * For the agent's workflow, after any stop or delete that may have led to it has been handed over.
+   * @returns `isOrdered`: one was handed over only now, and the workflow may not have processed it yet
    */
   async custodyToTell(agentId: string): Promise<{ custody: Custody; isOrdered: boolean }> {
     const custody = await this.custodyOf(agentId);
@@ -173,7 +173,7 @@ export class Host {
 
   /**
    * Brings the host's view in line with the custodian's list: at the daemon's start, and after a custodian's death.
-   * Ends that the workflows have not consumed are told to them.
+   * Ends that the workflows have not consumed are reported to them.
    */
   sync(handled: (agentId: string) => number): Promise<void> {
     return this.listening(async (hasEnded) => {
@@ -193,7 +193,7 @@ export class Host {
     });
   }
 
-  /** Waits until what has ended is told, at most `ms`. */
+  /** Waits until all ends are reported, at most `ms`. */
   settle(ms: number): Promise<void> {
     return this.options.doorbell.settle(ms);
   }
@@ -225,7 +225,7 @@ export class Host {
     await this.watches.record(agent);
   }
 
-  /** `hasEnded` tells whether this generation, or a later one, was told to have ended since. */
+  /** `hasEnded` tells whether the end of this generation, or of a later one, was reported since. */
   private async listening(
     ask: (hasEnded: (agentId: string, generation: number) => boolean) => Promise<void>,
   ): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Something that is done again and again until it is stopped: so long after the last time has ended, the next begins. */
+/** Something that is repeated until it is stopped; the period runs from the end of one round to the start of the next. */
 export class Periodic {
   readonly #work: () => Promise<void>;
   readonly #periodMs: number;

@@ -22,15 +22,15 @@ export interface ProcessWatchOptions {
   wasReady: boolean;
   /** Null if nothing could be found out. */
   ask: (probe: ProbePolicy) => Promise<ProbeResult | null>;
-  /** `facts` is another now. What is not urgent may wait for more. */
+  /** `facts` has changed. What is not urgent may wait for more. */
   onChange: (urgent: boolean) => void;
-  /** It is to be ended; told again until it has. */
+  /** The process is to be ended; reported again until it has. */
   onVerdict: (verdict: Extract<Verdict, { kind: 'unhealthy' | 'over_limit' }>) => void;
   /** People should know. */
   onNotice: (summary: string) => void;
 }
 
-/** A beat that says nothing new is told this seldom. */
+/** How often a beat that says nothing new is reported. */
 const BEAT_TOLD_MS = 15_000;
 
 /** All that the host knows of one process, and the checks and limits that it holds it to. */

@@ -111,7 +111,7 @@ export class Reconciler {
       const row = rowOf.get(agentId);
       const entry = entryOf.get(agentId);
       const custody = entry?.custody;
-      // Of an agent that has long been deleted only its fence is left: nothing to compare.
+      // Only the fence is left of an agent that was deleted long ago: there is nothing to compare.
       if (!row && !custody?.live && !custody?.last_exit && !open.has(agentId)) continue;
       const workflow = open.has(agentId) ? 'open' : await this.workflowOf(agentId);
       const action = compare(workflow, row && rowFinding(row), custody, entry?.live?.stopping !== undefined);
@@ -200,7 +200,7 @@ export class Reconciler {
     const workflowId = workflowIdOf(agentId);
     const { raw } = await client.workflow.getHandle(workflowId).describe();
     const wanted = (raw.pendingActivities ?? []).filter(({ activityId }) => activityId && isWanted(activityId));
-    // The roster was told of a decision that Temporal then did not keep: both died before the task was completed.
+    // The roster has a decision that Temporal did not keep: both died before the task was completed.
     if (wanted.length === 0) return this.tell(agentId, row, custody);
     for (const { activityId, state } of wanted) {
       if (!activityId || state !== ACTIVITY_STARTED || isExecuting(agentId, activityId)) continue;

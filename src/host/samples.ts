@@ -2,7 +2,7 @@ import type { Resources } from '../domain/limits.ts';
 import { treeUsage, type ProcessReading, type TreeReading } from '../domain/tree-usage.ts';
 import { Periodic } from './periodic.ts';
 
-/** How often trees with limits are looked at, and new ones until their processor time is known. */
+/** How often trees with limits are sampled, and new ones until their processor time is known. */
 const TICK_MS = 2_000;
 /** How often all others are: for people and metrics. */
 const SLOW_MS = 15_000;

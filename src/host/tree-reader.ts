@@ -11,7 +11,7 @@ const KEPT_MS = 1000;
 export async function readProcesses(pids: readonly number[]): Promise<ProcessReading[]> {
   if (pids.length === 0) return [];
   try {
-    // Its own percentage is since whoever asked last, so it is not used.
+    // Its own percentage covers the time since any caller's last call, so it is not used.
     const read = await pidusage([...pids], { maxage: KEPT_MS });
     return Object.values(read).flatMap((one: pidusage.Status | null | undefined) =>
       one ? [{ pid: one.pid, cpuMs: one.ctime, memoryBytes: one.memory, ageMs: one.elapsed }] : [],

@@ -22,7 +22,7 @@ export interface WatchesOptions {
 const SOON_MS = 1_000;
 export const NO_CHECKS: Checks = { health: null, limits: null };
 
-/** All processes that live on this host: their checks, their samples, and what the roster is told of them. */
+/** All processes that live on this host: their checks, their samples, and what the roster shows of them. */
 export class Watches {
   private readonly options: WatchesOptions;
   private readonly beats: Beats;
@@ -168,7 +168,7 @@ export class Watches {
     this.record(agentId).catch((error: unknown) => this.options.onTrouble(`Cannot record ${agentId}`, error));
   }
 
-  /** Whoever finds it again finds it soon enough: one ring at a time, and none that has become untrue. */
+  /** One delivery per agent at a time; a verdict skipped now is found again by the next check. */
   private async ring(agentId: string, generation: number, verdict: Verdict): Promise<void> {
     if (this.ringing.has(agentId)) return;
     this.ringing.add(agentId);

@@ -2,7 +2,7 @@ import type { LogSource, TailOptions } from '../ports/log-source.ts';
 
 /**
  * The last lines and then every new one, until `signal` aborts. Following begins before the tail is read: a line
- * that is written in that moment may be told twice, none is lost.
+ * that is written in that moment may be shown twice, none is lost.
  */
 export async function* tailAndFollow(
   logs: LogSource,

@@ -18,7 +18,7 @@ import { viewOf } from './view.ts';
 export interface CommandOptions {
   /** How long to wait for what was asked for; 0 returns once it is accepted. @default 30000 */
   waitMs?: number;
-  /** Of stop and delete: overrides the agent's own, such as `"2s"`. */
+  /** Stop and delete only: overrides the agent's own, such as `"2s"`. */
   grace?: string;
   /** Whether a process that was asked for counts only once it is ready. */
   ready?: boolean;
@@ -92,7 +92,7 @@ async function accepted(
       if (last === undefined || !isStart(verb, row)) {
         return (await workflows.command(agent_id, verb, args, call.once?.id)).revision;
       }
-      // It was last started for a run, which is over: now it is started as itself.
+      // The agent was last started for a run, which is over: now it is started as itself.
       const own = { spec: sign(input), request_id: call.request_id };
       return (await workflows.command(agent_id, 'start', own, call.once?.id)).revision;
     } catch (error) {

@@ -33,7 +33,7 @@ export interface CreationParts {
   sign: (input: AgentInput) => AgentInput;
 }
 
-/** An accepted agent is in the lists of whoever asks next: usually a few milliseconds. */
+/** How long an accepted agent may take to appear in the lists: usually a few milliseconds. */
 const APPEARS_WITHIN_MS = 2000;
 /** From the last word of a life until Temporal has closed its workflow. */
 const CLOSES_WITHIN_MS = 5000;
@@ -74,7 +74,7 @@ export async function createAgent(
     };
     const outcome = await watch.until(judge, timeoutMs, call.signal);
     if (outcome && 'code' in outcome) {
-      // The id is free only when Temporal has closed the workflow, and whoever reads the error may try again at once.
+      // The id is free only when Temporal has closed the workflow, and a caller that gets the error may try again at once.
       await workflows.closed(agentId, run_id, CLOSES_WITHIN_MS);
       throw outcomeError(agentId, outcome);
     }

@@ -1,7 +1,7 @@
 import type { AgentView } from '../contract/agent-view.ts';
 import type { AgentTransition, Roster, RosterRow } from '../ports/roster.ts';
 
-/** What happens to the agents, for whoever follows it. */
+/** What happens to the agents, for those who follow it. */
 export type FleetEvent =
   /** An entry of a history; none is left out. */
   | { kind: 'transition'; transition: AgentTransition }
@@ -20,7 +20,7 @@ const PAGE = 200;
 
 /**
  * Follows the roster until `signal` aborts. It is read when the follower takes the next event, so a slow one costs no
- * more memory than there are agents. Whoever resumes is told every agent as it is now, once, after the transitions.
+ * more memory than there are agents. A reader who resumes gets every agent as it is now, once, after the transitions.
  */
 export async function* fleetEvents(
   roster: Roster,

@@ -240,7 +240,7 @@ export class Orchestrator {
     try {
       await this.#deps.schedules.removeOf(new Map([[agentId, { atMs: Date.now(), isForGood: true }]]));
     } catch (error) {
-      // Whoever watches over the schedules does it when the agent is gone.
+      // The watch of the schedules does it when the agent is gone.
       this.#deps.warn('cannot delete the schedules of an agent yet', { agent_id: agentId, error: String(error) });
     }
   }

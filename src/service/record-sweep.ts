@@ -9,7 +9,7 @@ export interface RecordSweepDeps {
   afterAll?: () => Promise<void>;
   /** A look has failed, and comes again. */
   failed: (error: unknown) => void;
-  /** What has changed more recently is not looked at: its news may be on its way. @default 10000 */
+  /** What has changed more recently is not checked: its news may be on its way. @default 10000 */
   freshMs?: number | undefined;
 }
 

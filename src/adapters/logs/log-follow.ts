@@ -2,12 +2,12 @@ import { type FSWatcher, watch } from 'node:fs';
 import path from 'node:path';
 import { lineText, type LogFile, logFilesIn, NEWLINE, withLog } from './log-folder.ts';
 
-/** How often files are looked at, whether the system reports changes or not. */
+/** How often files are checked, whether the system reports changes or not. */
 const POLL_MS = 250;
 /** Reported changes of a hot file are taken together. */
 const SETTLE_MS = 20;
 const PIECE_BYTES = 64 * 1024;
-/** A longer line is told in parts. */
+/** A longer line comes in parts. */
 const MAX_LINE_BYTES = 1024 * 1024;
 /** Rounds for which the copy of a file that was cut may keep us waiting. */
 const PATIENCE = 4;
@@ -19,7 +19,7 @@ interface Position {
   generation: number;
   /** How far its current file has been read. */
   offset: number;
-  /** Identity of the copy that was made last: a newer one says that the current file begins anew. */
+  /** Identity of the copy that was made last: a newer one says that the current file starts afresh. */
   rotated: string | undefined;
   /** Rounds since the file was found shorter than what was read of it. */
   waited: number;
@@ -27,7 +27,7 @@ interface Position {
 
 /** New lines of the newest incarnation, and of all that follow, until `signal` aborts. */
 export async function* followFolder(folder: string, signal: AbortSignal): AsyncGenerator<string> {
-  // Before the first await, so that whoever reads the tail after calling this loses nothing in between.
+  // Before the first await, so that a caller that reads the tail after this loses nothing in between.
   let position = endOf(logFilesIn(folder));
   const bell = createBell(folder, signal);
   const lines = createLineBuffer();

@@ -29,7 +29,7 @@ export function commandNotifier({ name, command, cwd, timeoutMs = TIMEOUT_MS }: 
 const PLACE = /\{\{(title|text|severity|delivery_id)\}\}/g;
 const NUL = '\0';
 
-/** In one pass: what is filled in is not looked at again. */
+/** In one pass: what is filled in is not expanded again. */
 function filledIn(command: readonly string[], notice: Notice): string[] {
   const value = (_all: string, field: 'title' | 'text' | 'severity' | 'delivery_id'): string =>
     // No argument can hold it.

@@ -137,7 +137,7 @@ export class RedisBusStore {
       if (isLeft === 1) nextMs = 0;
       else if (next !== '') nextMs = Math.min(TEND_MS, Math.max(1, Number(next) - this.now()));
     } catch {
-      // Redis is away, which is told elsewhere: what is due then is done when it is back.
+      // Redis is away, which is reported elsewhere: what is due then is done when it is back.
     }
     if (performance.now() + nextMs < this.nextTendAt) this.tendIn(nextMs);
   }
@@ -146,7 +146,7 @@ export class RedisBusStore {
     return (await this.store.command(['HKEYS', this.store.keyOf(key)])) as string[];
   }
 
-  /** Whoever waits looks again: what has happened meanwhile is not known. */
+  /** All who wait check again: what has happened meanwhile is not known. */
   private async tellOfAll(): Promise<void> {
     try {
       const [queues, topics] = [await this.namesOf('queues'), await this.namesOf('topics')];

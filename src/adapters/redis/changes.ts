@@ -8,7 +8,7 @@ const PING_MS = 5000;
 
 export interface RedisChangesOptions {
   settings: RedisSettings;
-  /** Marks what this bus has brought about itself: it is told of that at once, without Redis. */
+  /** Marks what this bus has done itself: its watchers are notified at once, without Redis. */
   origin: string;
   warn: (message: string) => void;
   /** The connection was lost and is back: anything may have changed meanwhile. */

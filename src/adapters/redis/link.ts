@@ -24,7 +24,7 @@ export interface RedisLinkOptions {
 export type RedisClient = ReturnType<typeof newClient>;
 type Reply = string | number | null | readonly Reply[];
 
-/** One connection to Redis that is made anew whenever it is lost. Nothing waits for that: calls meanwhile fail at once. */
+/** One connection to Redis, re-established whenever it is lost. Nothing waits for that: calls meanwhile fail at once. */
 export class RedisLink {
   private readonly options: RedisLinkOptions;
   private client: RedisClient | undefined;

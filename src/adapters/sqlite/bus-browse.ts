@@ -11,7 +11,7 @@ export interface BrowseDeps {
   messages: Messages;
 }
 
-/** Looking at messages without taking them: the index is chosen so that little is looked at in vain. */
+/** Looking at messages without taking them: the index is chosen so that few rows are read in vain. */
 export function createBrowse({ db, ids, queues, messages }: BrowseDeps) {
   const prepared = new Map<string, Database.Statement>();
 

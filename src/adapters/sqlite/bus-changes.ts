@@ -3,7 +3,7 @@ import type { Queue } from './bus-queues.ts';
 
 export type Changes = ReturnType<typeof createChanges>;
 
-/** What is to be told to watchers once it is committed: of each queue and topic once. */
+/** What watchers are notified of after the commit, once per queue and topic. */
 export function createChanges() {
   const queues = new Set<string>();
   const topics = new Set<string>();

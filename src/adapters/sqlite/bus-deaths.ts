@@ -36,7 +36,7 @@ export function createDeaths({ db, ids, tally, queues, messages, topics, keptMs 
     ),
   };
 
-  /** Room in the mailbox of whoever is told: a notice that finds none is left out, the death is not. */
+  /** Room in the mailbox of the one who is notified: a notice that finds none is left out, the death is not. */
   function tellSender(message: Message, cause: DeathCause, detail: string | null, nowMs: number): void {
     const notice = noticeOf(message, cause, detail);
     if (notice === undefined) return;
@@ -109,7 +109,7 @@ export function createDeaths({ db, ids, tally, queues, messages, topics, keptMs 
       for (const row of rows) die(row, 'deleted', null, nowMs);
       if (rows.length === STEP) return { more: true };
       queues.forget(queue);
-      // What was sent to it meanwhile has made it anew.
+      // What was sent to it meanwhile has recreated it.
       if (queues.waiting(queue) > 0) queues.need(name);
       return { more: false };
     },

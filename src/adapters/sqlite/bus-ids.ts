@@ -23,7 +23,7 @@ export type Ids = ReturnType<typeof createIds>;
 
 /**
  * The names of messages: when the store was made (in seconds), then the number of the message. So they sort in the order of
- * sending, and a store that was begun anew gives no id that an earlier one gave.
+ * sending, and a store that was recreated gives no id that an earlier one gave.
  */
 export function createIds(bornMs: number) {
   const prefix = encode(Math.floor(bornMs / 1000), BIRTH_LENGTH);
@@ -33,7 +33,7 @@ export function createIds(bornMs: number) {
     idOf: (seq: number): string => prefix + encode(seq, SEQ_LENGTH),
     /** Undefined for what is no id of this store. */
     seqOf,
-    /** Of any text: the number above which the ids sort after it. */
+    /** For any text, the number above which ids sort after it. */
     seqAfter: (text: string): number => seqOf(text) ?? (text < prefix ? 0 : Number.MAX_SAFE_INTEGER),
   };
 }

@@ -56,7 +56,7 @@ export function createQueues(db: Database.Database, defaults: QueueSettings, tal
       return keep({ id: Number(sql.make.run(name).lastInsertRowid), name, settings: null, gone: 0 });
     }
     if (!queue.gone) return queue;
-    sql.set.run(null, 0, queue.id); // it begins anew under its name
+    sql.set.run(null, 0, queue.id); // a new queue under the old name
     return keep({ id: queue.id, name, settings: null, gone: 0 });
   }
 

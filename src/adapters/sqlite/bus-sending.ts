@@ -90,7 +90,7 @@ export function createSending({ db, ids, tally, queues, messages, checkRoom }: S
       });
     },
 
-    /** Forgets some keys of a queue that is deleted: who has its name later is another one. @returns whether there may be more */
+    /** Forgets some keys of a deleted queue: a later one of its name is another. @returns whether there may be more */
     forget(name: string, upTo: number): boolean {
       const queue = queues.find(name);
       return queue !== undefined && sql.ofQueue.run(queue.id, upTo).changes >= STEP;

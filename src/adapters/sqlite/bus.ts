@@ -55,7 +55,7 @@ export async function openSqliteBus(file: string, options: SqliteBusOptions): Pr
     return thread.call({ ...operation, nowMs: now() });
   }
 
-  /** What was sent and published last may not have been told of. */
+  /** Watchers may not have been notified of what was sent and published last. */
   function tellOfAll(): void {
     const queues = (call({ op: 'queues' }) as Promise<QueueStats[]>).then((all) => {
       for (const { name, ready } of all) if (ready > 0) listeners.tell({ kind: 'queue', queue: name });
@@ -149,7 +149,7 @@ function createAlarm(now: () => number, ring: () => Promise<unknown>) {
     const leftMs = dueMs - now(); // a timer may go off a moment before the clock says so
     if (leftMs > 0) return wait(Math.min(LOOK_EVERY_MS, leftMs));
     wait(LOOK_EVERY_MS);
-    // A disk that is full or gone refuses; it is asked again, and told to whoever calls.
+    // A disk that is full or gone refuses; it is asked again, and the caller gets the error.
     ring().catch(() => undefined);
   }
 

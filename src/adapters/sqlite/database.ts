@@ -11,7 +11,7 @@ export interface DatabaseKind {
   /** NORMAL: a power loss may cost the last commits, never the file. FULL: what is committed stays. */
   synchronous: 'NORMAL' | 'FULL';
   /**
-   * A file that is corrupt, or made by a newer version: `replace` moves it aside and begins anew, because others know what
+   * A file that is corrupt, or made by a newer version: `replace` moves it aside and starts afresh, because others know what
    * it said; `refuse` leaves it as it is, because nobody does.
    */
   unusable: 'replace' | 'refuse';

@@ -1,4 +1,4 @@
-/** What a workflow has told of itself, as far as its age goes. */
+/** The age of what a workflow has reported about itself. */
 export interface News {
   run_id: string;
   sequence: number;
@@ -7,7 +7,7 @@ export interface News {
 
 /**
  * Is what a workflow tells newer than what is known? The order of arrival does not matter, as long as time goes on within a
- * run. A task of the workflow that died after it had told of itself is done again, perhaps with more to deal with: what it
+ * run. A task of the workflow that died after it had reported is done again, perhaps with more to deal with: what it
  * tells then has no higher sequence, but comes later.
  */
 export function isNewer(news: News, known: News): boolean {

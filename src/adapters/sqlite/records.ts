@@ -4,7 +4,7 @@ import { isNewer, type News } from './newer.ts';
 
 /** How long what is done, and the notes of deliveries, are kept, in milliseconds. */
 const KEPT_MS = 30 * 24 * 3600_000;
-/** What has changed within this may not have been told of. */
+/** Changes within this time may not have been notified. */
 const TOLD_AGAIN_MS = 60_000;
 
 const COLUMNS = 'position, kind, id, agent_id, state, done, run_id, sequence, at_ms, data';

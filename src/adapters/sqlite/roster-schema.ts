@@ -1,6 +1,6 @@
 import type { DatabaseKind } from './database.ts';
 
-/** Everything in it is derived and comes again: a power loss may cost the last commits, and a damaged file is made anew. */
+/** Everything in it is derived and comes again: a power loss may cost the last commits, and a damaged file is recreated. */
 export const ROSTER: DatabaseKind = {
   what: 'roster',
   synchronous: 'NORMAL',

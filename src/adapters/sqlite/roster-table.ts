@@ -85,7 +85,7 @@ export function createTable(db: Database.Database, changed: (change: RosterChang
     const keyOf = (sequence: number, atMs: number): string => `${sequence}/${atMs}`;
     const recorded = new Set(rows.map(([, , sequence, atMs]) => keyOf(sequence, atMs)));
     const told = new Set(transitions.map((t) => keyOf(t.sequence, t.at_ms)));
-    // What this run knows nothing of was told by a task of it that died: it has not happened.
+    // What this run knows nothing of was reported by a task of it that died: it has not happened.
     for (const [id, run, sequence, atMs] of rows)
       if (isNews && run === run_id && !told.has(keyOf(sequence, atMs))) sql.dropTransition.run(id);
     for (const t of transitions) {

@@ -28,10 +28,10 @@ export type RosterOperation =
   | { op: 'remove'; agentId: string; purge: boolean }
   | { op: 'setFact'; name: string; value: string }
   | { op: 'getFact'; name: string }
-  /** What was told last may not have been heard. `known`: agents that are thought to be there. */
+  /** The last notifications may be lost. `known`: agents that are thought to be there. */
   | { op: 'tellAll'; known: readonly string[] };
 
-/** What is told of a change: the roster's own, and that of a record. */
+/** A change of the roster or of a record. */
 export type RosterThreadChange = RosterChange | { kind: 'record'; record: RecordRow };
 
 const READS: ReadonlySet<string> = new Set([

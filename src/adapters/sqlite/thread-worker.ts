@@ -20,7 +20,7 @@ export type FromWorker<Change> =
   | { kind: 'opened'; dueMs: number | null }
   | { kind: 'failed'; error: CodedErrorLike }
   | { kind: 'warning'; message: string }
-  /** Changes first, then the replies: who waits for a write finds every listener told of it. */
+  /** Changes first, then the replies: when a write is answered, every listener has been notified. */
   | { kind: 'done'; changes: Change[]; replies: Reply[]; dueMs: number | null };
 
 /** What is done on an open database; synchronous, each operation within whatever transaction is open. */
@@ -31,7 +31,7 @@ export interface Store<Operation, Change> {
    */
   perform(operation: Operation): unknown;
   isRead(operation: Operation): boolean;
-  /** Told to whoever listens after the commit; emptied by this call. */
+  /** For the listeners, after the commit; emptied by this call. */
   takeChanges(): Change[];
   /** What is to be done before these, such as leases that have run out. */
   upkeep?(operations: readonly Operation[]): Operation[];

@@ -19,10 +19,10 @@ export interface ThreadOptions<Operation, Change> {
   due?: (dueMs: number | null) => void;
   /**
    * True if no operation does harm when it is done twice. Then those that were under way when the thread died, and those that
-   * come while it is away, wait for it, in their order. @default false: they are refused, and whoever made them asks again
+   * come while it is away, wait for it, in their order. @default false: they are refused, and their callers ask again
    */
   repeats?: boolean;
-  /** The thread is back after it had died: what was told of its last changes may be lost. @returns what is to be done first */
+  /** The thread is back after it had died: its last notifications may be lost. @returns what is to be done first */
   returned?: () => Operation | void;
 }
 
@@ -51,7 +51,7 @@ interface Outage {
 
 /** Between two attempts to open a database whose thread has died; doubled each time. */
 const REOPEN_MS = { first: 100, max: 5_000 };
-/** So long the calls of a store that may repeat them wait for its thread. */
+/** How long repeatable calls wait for a thread that is being restarted. */
 const PATIENCE_MS = 10_000;
 
 /**
@@ -240,7 +240,7 @@ export async function openThread<Operation, Change>(
   return { call, close: (deadlineMs) => (closing ??= close(deadlineMs)) };
 }
 
-/** Those who are told of changes; one that throws costs the others nothing. */
+/** Listeners for changes; one that throws costs the others nothing. */
 export function createListeners<Change>(what: string, warn: (message: string) => void) {
   const listeners = new Set<(change: Change) => void>();
   return {

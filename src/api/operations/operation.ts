@@ -22,7 +22,7 @@ export interface Operation {
   errors?: ErrorCode[];
   /** Where the route checks its body by itself. */
   body?: z.ZodType;
-  /** An `Idempotency-Key` never answers with the answer of before. */
+  /** Responses of this route are not replayed for an `Idempotency-Key`. */
   ownKeys?: boolean;
 }
 

@@ -98,7 +98,7 @@ export function selectionOf(verb: string, ids: string[], { all, label, faultDoma
   };
 }
 
-/** The same for each of several, at the same time; what one refuses is told with its name. */
+/** The same for each of several, at the same time; what one refuses is reported with its name. */
 export async function each(
   ids: string[],
   command: (agentId: string) => Promise<Settled | { deleted: true }>,

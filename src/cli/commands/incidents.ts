@@ -185,7 +185,7 @@ function actionOf(text: string): NonNullable<IncidentReport['proposal']>['action
   return { command: command as 'restart', agent_id };
 }
 
-/** Undefined where the machine has no name for whoever runs this. */
+/** Undefined where the machine has no name for the user. */
 function userName(): string | undefined {
   try {
     return os.userInfo().username || undefined;

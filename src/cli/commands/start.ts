@@ -123,7 +123,7 @@ async function startDetached(json: boolean, { args, env, cwd }: Origin): Promise
   const { startInBackground } = await import('../../daemon/background.ts');
   const started = await during('Starting the daemon', (progress) =>
     startInBackground({
-      // Errors come out as JSON, to be told here as they are.
+      // Errors come out as JSON, to be reported here as they are.
       args: ['--json', 'start', ...args],
       entry: process.argv[1] ?? '',
       version: ownVersion(),

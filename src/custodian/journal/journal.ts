@@ -233,7 +233,7 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** The damaged journal stays beside the mended one for whoever looks into it. */
+/** The damaged journal stays beside the mended one, for inspection. */
 function keepCopy(path: string, text: string, log: Logger): void {
   try {
     const fd = openSync(`${path}.damaged`, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);

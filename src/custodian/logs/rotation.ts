@@ -37,7 +37,7 @@ export interface LogRotation {
 }
 
 const TICK_MS = 100;
-/** Cold files are looked at each 20th tick. */
+/** Cold files are checked every 20th tick. */
 const COLD_TICKS = 20;
 const PIECE_BYTES = 256 * 1024;
 /** Of a file that outran the checks, this many times its limit is kept, and the older part is cut. */

@@ -14,7 +14,7 @@ export interface LogSpace {
   /** Below it logs are cut; null stands for the standard. */
   setMinFree(bytes: number | null): void;
   /**
-   * One look; what has to go goes meanwhile. True if the disk fills so fast that it should be looked at again soon.
+   * One look; what has to go goes meanwhile. True if the disk fills so fast that it should be checked again soon.
    * @param isRotating which logs are being copied: they are left alone
    */
   look(isRotating: (path: string) => boolean): boolean;

@@ -34,7 +34,7 @@ export interface ProcessTable {
    * throws.
    */
   newestPid(): number | undefined;
-  /** After how many pids the kernel begins anew. */
+  /** How many pids there are before the kernel wraps around. */
   pidLimit: number;
   /** False for a thread that only looks like a process; by pid it can be read but it does not stand in the list. */
   isProcess(pid: number): boolean;

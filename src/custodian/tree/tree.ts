@@ -171,7 +171,7 @@ export function createTree({ table, log, onKin, nowMs = () => performance.now() 
     look(stats, 'full');
     for (const stat of stats) {
       const member = members.get(stat.pid);
-      // It may have left session and environment since it was first seen.
+      // The process may have left session and environment since it was first seen.
       if (member) noteKin(stat, member.key);
     }
     for (const member of members.values()) {

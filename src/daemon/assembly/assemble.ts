@@ -44,7 +44,7 @@ import type { Logger } from 'pino';
 import type { DaemonControl } from '../../api/deps.ts';
 import type { StateDir } from '../state-dir.ts';
 
-/** So long a stop that went to the custodian waits for the next command to go behind it. */
+/** How long to wait for a custodian-kept stop to reach Temporal, so the caller's next command queues behind it. */
 const ORDER_TOLD_MS = 1_000;
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url));
 
@@ -146,7 +146,7 @@ export async function assemble(base: Base): Promise<Parts> {
     client,
     temporal: watch,
     host: hostOrders(base.custody, async () => {
-      // It may only have been slow: then it hears of it now, and else when it is back.
+      // Temporal may only have been slow: then it hears of the order now, and else when it is back.
       const told = watch.reachable() ? orders.all() : Promise.resolve();
       const settled = told.catch((error: unknown) => trouble('Cannot hand over an order', error));
       await Promise.race([settled, delay(ORDER_TOLD_MS, undefined, { ref: false })]);

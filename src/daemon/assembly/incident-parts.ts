@@ -51,7 +51,7 @@ export class IncidentParts {
   readonly upkeep: IncidentUpkeep;
   readonly #options: IncidentPartsOptions;
   readonly #workflows: IncidentWorkflows;
-  /** What was told of last, so that it is told once. */
+  /** What was reported last, so that it is reported once. */
   #silence = '';
   #channels: ReadonlyMap<string, Notifier> = new Map();
 
@@ -92,7 +92,7 @@ export class IncidentParts {
     roster.subscribeRecords((row) => this.#tellOfSilence(row));
   }
 
-  /** Nobody can be reached: whoever looks at the terminal, or the log, is told instead. */
+  /** Nobody can be reached: it goes to the terminal and the log instead. */
   #tellOfSilence(row: RecordRow): void {
     if (row.kind !== 'incident') return; // of a run there is no such history
     const record = recordOf(row);
@@ -128,7 +128,7 @@ export class IncidentParts {
     await this.incidents.reportOwn(incidentId, { ...report, report_id: reportId ?? randomUUID() });
   }
 
-  /** A process survives SIGKILL: nobody can help but whoever looks after the machine. */
+  /** A process survives SIGKILL: only the administrator of the machine can help. */
   stalled({ agent, generation, pid, kernel_state }: Events['stuck']): void {
     const { log } = this.#options;
     this.upkeep.stalled(agent);
@@ -150,7 +150,7 @@ export class IncidentParts {
       );
   }
 
-  /** Waits until people have been told why everything stops. */
+  /** Waits until people have been notified why everything stops. */
   failStopTold(agentId: string): Promise<void> {
     return untilFailStopTold(this.#options.roster, agentId);
   }

@@ -73,7 +73,7 @@ function locate(use: string, baseDir: string, failed: Failure): string {
   }
 }
 
-/** It becomes the name of a folder, too. */
+/** A plugin's name becomes the name of a folder, too. */
 const NAME = /^(?:@[\w.-]+\/)?\w[\w./-]{0,99}$/;
 const isPath = (use: string): boolean => /^\.{0,2}\//.test(use);
 

@@ -176,6 +176,6 @@ async function closeQuietly(store: MessageBus | StateStore | undefined): Promise
   try {
     await store?.close(1000);
   } catch {
-    // It is let go for another reason, which is told.
+    // It is let go for another reason, which is reported.
   }
 }

@@ -8,7 +8,7 @@ import type { AgentWorkflows } from '../../service/agent-workflows.ts';
 const BUSY_TRIES = 20;
 const BUSY_MS = 250;
 
-/** It should run, and does not: what has been changed of it is worth another try. */
+/** The agent should run, and does not: its change is worth another try. */
 export const isGivenUp = ({ decision }: RosterRow): boolean =>
   decision.phase.kind === 'disabled' && decision.desired === 'running';
 
@@ -56,14 +56,14 @@ export class AgentChanges {
     });
   }
 
-  /** Has an agent whose own description is as before looked at again: what it follows from has changed. */
+  /** Has an agent checked again whose own description is unchanged: a setting that it depends on has changed. */
   async readmit(row: RosterRow): Promise<void> {
     await this.whenFree(row, async ({ agent_id, decision }) => {
       await this.workflows.command(agent_id, 'configure', { spec: decision.input });
     });
   }
 
-  /** A run may have begun, or ended, since its row was read: it is read anew, and may be a moment behind. */
+  /** A run may have begun, or ended, since its row was read: it is read again, and may be a moment behind. */
   private async whenFree(row: RosterRow, change: (now: RosterRow) => Promise<void>): Promise<void> {
     let now = row;
     for (let tries = 1; ; tries += 1) {

@@ -60,7 +60,7 @@ async function checkAgent(definitions: Definitions, input: AgentInput, env: Node
   }
 }
 
-/** The daemon may have another environment than whoever checks: what is missing here is only a warning. */
+/** The daemon's environment may differ from the caller's: what is missing here is only a warning. */
 function warningsOf(launch: Launch, env: NodeJS.ProcessEnv): string[] {
   try {
     const text = launch.env_file === null ? null : readFileSync(launch.env_file, 'utf8');

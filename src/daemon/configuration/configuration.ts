@@ -14,7 +14,7 @@ import { DesignLayer } from './design-layer.ts';
 import { reload } from './reload.ts';
 import type { ScheduleChanges } from './schedule-changes.ts';
 
-/** At most so long a template may take to be heard of its agent's fault domain before the agent is made. */
+/** How long to wait for a template that says its agent's fault domain, before the agent is created. */
 const TEMPLATE_MS = 500;
 
 export interface ConfigurationOptions {
@@ -65,7 +65,7 @@ export class Configuration {
 
   /**
    * Agents of the file whose failure ends the fleet. The file says so of most; a template is asked as long as it answers
-   * at once, for whoever wants to know how the agents are should not have to wait.
+   * at once: a reader who wants to know how the agents are should not have to wait.
    */
   async criticalAgents(): Promise<string[]> {
     const domainOf = async (input: AgentInput): Promise<string | undefined> => {

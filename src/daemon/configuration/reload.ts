@@ -126,7 +126,7 @@ const othersThan = (plan: ConfigPlan, rows: RosterRow[]): RosterRow[] => {
   return rows.filter((row) => !touched.has(row.agent_id) && row.decision.desired !== 'deleted');
 };
 
-/** Agents whose own description is as before, but whose definition follows from a setting that is another now. */
+/** Agents whose own description is unchanged, but whose definition depends on a setting that has changed. */
 async function followersOf(
   now: Definitions,
   later: Definitions,

@@ -73,7 +73,7 @@ export class ScheduleChanges {
     await this.options.temporal.create(tick).catch(unless('SCHEDULE_EXISTS'));
   }
 
-  /** What is most likely meant otherwise is told, not guessed. */
+  /** What was most likely meant otherwise is reported, not guessed. */
   private async warn({ schedule }: Tick): Promise<void> {
     const { temporal, log } = this.options;
     const found = await temporal.find(schedule.schedule_id).catch(() => undefined);
@@ -144,7 +144,7 @@ export function planSchedules(given: {
   return plan;
 }
 
-/** Of the file: once, at a time that is over. It would never call. */
+/** A schedule of the file for one time only, which is over: it would never call. */
 const isOver = ({ schedule }: Tick): boolean => {
   const moment = schedule.at === undefined ? undefined : parseMoment(schedule.at);
   return moment?.kind === 'absolute' && moment.ms < Date.now();

@@ -18,7 +18,7 @@ export function ownDaemon(stateDir: string): OwnDaemon | undefined {
   }
 }
 
-/** Of each port: whether it is free, or ours. */
+/** For each port, whether it is free or ours. */
 export async function checkPorts(ports: Ports, own: OwnDaemon | undefined, isCluster: boolean): Promise<DoctorCheck[]> {
   const names = (Object.keys(ports) as (keyof Ports)[]).filter(
     (name) => !isCluster || (name !== 'temporal' && name !== 'ui'),

@@ -12,7 +12,7 @@ export const RELEASES = 'https://github.com/temporalio/cli/releases/download';
 
 /** A machine without a way out is not to wait longer than this for the first answer. */
 const ANSWER_MS = 5_000;
-/** A download under way is given up when nothing has come for so long. */
+/** A download is given up when nothing has arrived for this long. */
 const SILENCE_MS = 15_000;
 const PROGRESS_MS = 3_000;
 
@@ -65,7 +65,7 @@ async function get<T>(url: string, options: InstallOptions, read: (response: Res
     if (late.signal.aborted) throw new Error(`${url} did not answer within ${ANSWER_MS / 1000} s`, { cause: error });
     const cause = (error as { cause?: { message?: string; code?: string } }).cause;
     if (cause === undefined) throw error;
-    // Of several addresses tried, only the code is told.
+    // When several addresses were tried, the error has a code only.
     throw new Error(`${url} cannot be reached: ${cause.message || cause.code}`, { cause: error });
   } finally {
     clearTimeout(timer);

@@ -5,7 +5,7 @@ import type { OpenTemporal } from './temporal.ts';
 
 const PERIOD_MS = 60_000;
 const DEADLINE_MS = 2_000;
-/** A worker that lives asks anew at least once a minute; the server remembers those of the last five. */
+/** A live worker polls at least once a minute; the server remembers the pollers of the last five. */
 const LATELY_MS = 65_000;
 /** temporal.api.enums.v1.TaskQueueType */
 const WORKFLOWS = 1;
@@ -37,7 +37,7 @@ export class OtherDaemons {
     try {
       this.hosts = await otherHosts(connection, namespace, hostId);
     } catch {
-      return; // whoever asks Temporal for what it needs will say so
+      return; // the parts that need Temporal report that it is away
     }
     for (const host of this.hosts) {
       if (!this.told.has(host)) onFound(host);

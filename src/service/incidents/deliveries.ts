@@ -52,7 +52,7 @@ export class Deliveries {
       throw failed(error, attempt);
     }
     await notes.noteDelivered(note, Date.now()).catch((error: unknown) => {
-      // It is with its receiver. Whoever repeats it sends the same id.
+      // The notice is with its receiver. A repeated delivery has the same id.
       warn('cannot note a delivery', { delivery_id: request.delivery_id, error: String(error) });
     });
     return { attempts: attempt };

@@ -18,10 +18,10 @@ export interface EscalationDeps {
   now?: () => number;
 }
 
-/** A process that has only just been looked at in vain is looked at again after this, at the earliest. */
+/** A process that was just checked in vain is checked again after this, at the earliest. */
 const MIN_AGAIN_MS = 2_000;
 
-/** Who is to be told, and when: from the configuration and the state of the fleet at this moment. */
+/** Who is to be notified, and when: from the configuration and the state of the fleet at this moment. */
 export class Escalation {
   readonly #deps: EscalationDeps;
 
@@ -62,7 +62,7 @@ export class Escalation {
     };
   }
 
-  /** Whether the agent's process has lived, and done well, for so long. */
+  /** Whether the agent's process has lived, and been healthy, for this long. */
   async recovery(agentId: string, stableMs: number): Promise<Recovery> {
     const { roster, now = Date.now } = this.#deps;
     const { process, decision } = (await roster.get(agentId)) ?? {};

@@ -75,7 +75,7 @@ async function reportIncident({ incidents }: IncidentActivitiesDeps, news: Incid
   return incidents.reportOwn(news.incident_id, news.report);
 }
 
-/** People are told instead if it cannot be told at once: a bus that is away must not keep everybody in the dark. */
+/** People are notified instead if the chief cannot be reached at once: a bus that is away must not silence everything. */
 async function tellChief(
   { bus, roster }: IncidentActivitiesDeps,
   request: ChiefRequest,

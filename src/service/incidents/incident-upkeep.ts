@@ -11,7 +11,7 @@ export interface UpkeepDeps {
   roster: Pick<Roster, 'get' | 'history' | 'subscribe'>;
   workflows: IncidentWorkflows;
   warn: (message: string, error: unknown) => void;
-  /** What has changed more recently is not looked at: its news may be on its way. @default 10000 */
+  /** What has changed more recently is not checked: its news may be on its way. @default 10000 */
   freshMs?: number;
 }
 

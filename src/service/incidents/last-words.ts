@@ -1,7 +1,7 @@
 import type { RecordRow, Records } from '../../ports/records.ts';
 import { recordOf } from './known-incident.ts';
 
-/** Resolves when people have been told why everything stops, or when it is known that nobody can be. It never rejects. */
+/** Resolves when people have been notified why everything stops, or when it is known that nobody can be. It never rejects. */
 export function untilFailStopTold(records: Records, agentId: string): Promise<void> {
   return new Promise((resolve) => {
     const look = (row: RecordRow): void => {

@@ -19,7 +19,7 @@ export interface MailboxesDeps {
 
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 30_000;
-/** Whoever deletes an agent, or makes one of the same name, waits so long for what the old one has left. */
+/** How long deleting an agent, or creating one of the same name, waits for what the old one has left. */
 const CLEARED_WITHIN_MS = 5_000;
 const PAGE = 200;
 
@@ -73,7 +73,7 @@ export class Mailboxes {
   async #release(agentId: string, generation: number): Promise<void> {
     const { bus, receivers } = this.#deps;
     const consumer = incarnationOf(agentId, generation);
-    // Whoever still waits with its token would take what is for the next one.
+    // A call that still waits with its token would take what is for the next one.
     const message = `The token is for generation ${generation} of ${agentId}, which has ended`;
     receivers.dismiss(consumer, new CodedError('STALE_INCARNATION', message, { agent_id: agentId, generation }));
     await bus.release(consumer);
@@ -95,7 +95,7 @@ export class Mailboxes {
     for (const consumer of await this.#holders()) {
       const [, agentId = '', generation = 0] = /^(.+)\/(\d+)$/.exec(consumer) ?? [];
       const { handled = 0 } = agents.get(agentId)?.decision.snapshot ?? {};
-      // The end of a later one is still to be told, if it has ended.
+      // The end of a later one is still to be reported, if it has ended.
       if (Number(generation) <= handled) await this.#release(agentId, Number(generation));
     }
   }

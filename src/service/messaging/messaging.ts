@@ -122,7 +122,7 @@ export class Messaging {
     this.#waker.stop();
   }
 
-  /** The bus itself is closed by whoever has opened it. */
+  /** The bus itself is closed by the caller that opened it. */
   async close(): Promise<void> {
     this.#waker.stop();
     this.#unsubscribe();

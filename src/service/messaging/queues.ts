@@ -31,7 +31,7 @@ export interface Declared {
 /** The queues themselves: what there is, who receives from which, what became of their dead letters. */
 export class Queues {
   readonly #deps: QueuesDeps;
-  /** The last thing that is done to each queue as a whole: one is made anew only when the one before is gone. */
+  /** The last thing that is done to each queue as a whole: one is recreated only when the one before is gone. */
   readonly #turns = new Map<string, Promise<void>>();
 
   constructor(deps: QueuesDeps) {
@@ -129,7 +129,7 @@ export class Queues {
 
   #set(name: string, { members, settings }: Declared): Promise<void> {
     return this.#inTurn(name, async () => {
-      // Whoever has its name from now on is another one.
+      // What has its name from now on is another queue.
       await this.#finishRemoval(name);
       await this.#deps.bus.configure(name, settings);
       await this.#deps.membership.set(name, members);

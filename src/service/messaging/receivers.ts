@@ -60,7 +60,7 @@ export class Receivers {
     });
   }
 
-  /** Who receives from which queue is another now. */
+  /** Who receives from which queue has changed. */
   refresh(): void {
     for (const waiter of this.#all()) {
       const before = waiter.queues;
@@ -72,7 +72,7 @@ export class Receivers {
     }
   }
 
-  /** Whoever waits as this consumer gets the error instead of what comes next. */
+  /** Calls that wait as this consumer get the error instead of what comes next. */
   dismiss(consumer: string, error: CodedError): void {
     for (const waiter of this.#all()) {
       if (waiter.poll.consumer !== consumer) continue;
@@ -125,7 +125,7 @@ export class Receivers {
     const served = free.length === 1 ? this.#take(free[0] as Waiter) : this.#share(free, news);
     served
       .catch((error: unknown) => {
-        // What some have got by now they get; the others are told.
+        // Those who have got something keep it; the others get the error.
         for (const waiter of free) if (waiter.got.length === 0) waiter.failure = { error };
       })
       .then(() => this.#served(free))
@@ -166,7 +166,7 @@ export class Receivers {
   }
 
   /**
-   * One message after the other, each to whoever has the fewest. Several are asked for at once only as long as each try
+   * One message after the other, each to the consumer with the fewest. Several are asked for at once only as long as each try
    * brings something, and only for those who have the same number: so one message costs one call, and many few rounds.
    * @param news the queues that may hold something; from which of them nothing is left, goes
    */
@@ -189,7 +189,7 @@ export class Receivers {
       if (failed !== undefined) throw failed.reason;
       const empty = new Set(next.filter((_, n) => (tries[n] as PromiseFulfilledResult<boolean>).value === false));
       for (const each of next) if (!empty.has(each)) inHand.set(each.poll.consumer, load(each) + 1);
-      // Whoever holds nothing and takes anything is refused nothing: then there is nothing in its queues.
+      // A consumer that holds nothing and takes anything is refused nothing: its queues are empty.
       if (first.rank === 1 && wasIdle) for (const { queues } of empty) for (const queue of queues) news.delete(queue);
       width = empty.size > 0 ? 1 : width * 2;
       open = open.filter((each) => each.room > 0 && !empty.has(each) && hasChance(each));
@@ -258,7 +258,7 @@ class Waiter {
     this.#timer = setTimeout(this.#onAbort, this.poll.waitMs);
   }
 
-  /** It waits no longer; what it is being served it still gets. */
+  /** The call waits no longer; what is being served to it, it still gets. */
   giveUp(): void {
     this.#isOver = true;
     if (!this.busy) this.end();

@@ -35,7 +35,7 @@ const STREAMED = 100;
 /** A stream waits this long for news before it looks again anyway. */
 const LOOK_AGAIN_MS = 60_000;
 
-/** What is said to whoever listens. Everybody reads all topics; what only the daemon says is not for agents to publish. */
+/** What is published to all who listen. Everybody reads all topics; only the daemon publishes on its own. */
 export class Topics {
   readonly #deps: TopicsDeps;
 
@@ -93,7 +93,7 @@ export class Topics {
     }
   }
 
-  /** What was looked at last may hold nothing that matches; then it goes on behind it. */
+  /** The page that was read last may hold nothing that matches; then the search goes on behind it. */
   async #read(pattern: string, before: EventsPage, limit: number): Promise<EventsPage> {
     let { next, missed } = before;
     const events: BusEvent[] = [];

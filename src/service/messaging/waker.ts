@@ -18,10 +18,10 @@ const RETRY_MS = 5_000;
 /** Starts agents with `wake_on_message` for the mail that came while they were at rest. */
 export class Waker {
   readonly #deps: WakerDeps;
-  /** Those that are being looked at, and whether something has come meanwhile. */
+  /** Those that are being checked, and whether something has come meanwhile. */
   readonly #looking = new Map<string, { again: boolean }>();
   readonly #failed = new Set<string>();
-  /** Of which it was told that they cannot be started. */
+  /** Those that were reported as impossible to start. */
   readonly #warned = new Set<string>();
   #retry: NodeJS.Timeout | undefined;
   #endings: (() => void)[] = [];

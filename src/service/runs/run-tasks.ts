@@ -57,7 +57,7 @@ export class RunTasks {
     }
   }
 
-  /** It is of no use any more: taken back, or, if it is in the agent's hands or done, the agent is told. */
+  /** It is of no use any more: taken back, or, if it is in the agent's hands or done, the agent is notified. */
   async withdraw({ run_id, agent_id, reason }: RunTarget & { reason: string }): Promise<void> {
     if (await this.#takeBack(run_id, agent_id)) return;
     const task = await this.#find(run_id, agent_id);

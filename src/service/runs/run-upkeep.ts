@@ -10,7 +10,7 @@ export interface RunUpkeepDeps extends Asking {
   client: Pick<TemporalClient, 'workflow' | 'withDeadline'>;
   records: Pick<Records, 'listRecords' | 'publishRecord'>;
   warn: (message: string, error: unknown) => void;
-  /** What has changed more recently is not looked at. @default 10000 */
+  /** What has changed more recently is not checked. @default 10000 */
   freshMs?: number;
 }
 

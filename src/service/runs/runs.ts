@@ -46,7 +46,7 @@ export interface RunPage {
   next: number | null;
 }
 
-/** An accepted run is in the lists of whoever asks next. */
+/** How long an accepted run may take to appear in the lists. */
 const APPEARS_WITHIN_MS = 2_000;
 
 /** Finite executions of agents. What has become of them stands in the records. */
@@ -94,7 +94,7 @@ export class Runs {
   }
 
   /**
-   * Ends it: its process is stopped, or the agent that has its task is told. One that has ended stays as it is.
+   * Ends it: its process is stopped, or the agent that has its task is notified. One that has ended stays as it is.
    * @throws CodedError RUN_NOT_FOUND, FORBIDDEN
    */
   async cancel(call: Call, runId: string, { waitMs }: { waitMs: number }): Promise<RunView> {
@@ -130,7 +130,7 @@ export class Runs {
         const message = `There is no agent ${agent_id}; to make one for the run, give a template_id`;
         throw new CodedError('AGENT_NOT_FOUND', message, { agent_id });
       }
-      // What cannot be made at all is told at once.
+      // What cannot be created at all is refused at once.
       await admit({ ...given, run: { run_id: runId, attempt: 1 } });
     } else {
       checkMayUse(call, row, given);

@@ -77,7 +77,7 @@ export class ScheduleWatch {
     for (const agentId of new Set(found.map(({ tick }) => tick.schedule.agent_id))) {
       if ((await roster.get(agentId)) !== undefined) continue;
       // Of whom nothing at all is known may be an agent of a roster that was lost, which is filled again in a moment; and
-      // one that has just been made anew may not have published itself yet.
+      // one that has just been recreated may not have published itself yet.
       const closing = await roster.closing(agentId);
       const wasThere = closing !== undefined || (await roster.history(agentId, { limit: 1 })).length > 0;
       // What was made since its deletion is for the next agent of that name.
@@ -138,7 +138,7 @@ export class ScheduleWatch {
   }
 }
 
-/** What a run deletes after it is made anew by the next one; and that a row is not there any more, alone, is no deletion. */
+/** What a run deletes after it is recreated by the next one; and that a row is not there any more, alone, is no deletion. */
 function isForGood(closing: Decision | undefined): boolean {
   if (closing?.phase.kind !== 'closed' || closing.phase.outcome.kind !== 'deleted') return false;
   const { request_id: requestId } = closing;

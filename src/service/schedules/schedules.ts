@@ -29,7 +29,7 @@ export interface SchedulesDeps {
 export interface Gone {
   /** Since when, epoch milliseconds. */
   atMs: number;
-  /** False: schedules that make their agents anew stay. */
+  /** False: schedules that recreate their agents stay. */
   isForGood: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface BackfillRange {
   overlap?: Overlap;
 }
 
-/** Of one backfill. Each call is a workflow, and the ones that wait keep what is due now waiting. */
+/** Limit per backfill: each call is a workflow, and queued ones delay calls that are due now. */
 export const MAX_BACKFILL_CALLS = 10_000;
 
 /**
@@ -200,7 +200,7 @@ export class Schedules {
     if (row === undefined) {
       const { agent_id, template_id, variables, labels, task } = input;
       if (template_id === undefined) throw agentNotFound(agent_id);
-      // What cannot be made at all is told now, and not at its first call.
+      // What cannot be created at all is refused now, and not at its first call.
       await admit({
         agent_id,
         template_id,

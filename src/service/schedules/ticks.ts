@@ -29,7 +29,7 @@ export function tickOf(
     ...(variables === undefined ? {} : { variables }),
     ...(labels === undefined ? {} : { labels }),
   });
-  // The run before has deleted it: each one makes it anew.
+  // The run before has deleted it: each run recreates it.
   const isMadeAnew = input.cleanup === 'delete' && template_id === undefined && agent !== undefined;
   return { ...tick, work, ...(isMadeAnew ? { definition: sign(describedOnly(agent)) } : {}) };
 }
