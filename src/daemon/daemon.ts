@@ -153,7 +153,7 @@ export class Daemon {
       const { say } = this.options;
       const told = this.failStopTold;
       await takeDown(this.standing, {
-        keepAgents: this.keepsAgents,
+        agents: this.keepsAgents ? 'keep' : 'stop',
         master,
         say,
         told,
@@ -356,7 +356,7 @@ export class Daemon {
   private async undoStart(): Promise<void> {
     try {
       this.options.stateDir.removeDaemonFile();
-      await undoStart(this.standing);
+      await undoStart(this.standing, () => this.abort.abort());
     } catch (error) {
       this.trouble('The start could not be undone', error);
     }

@@ -1,5 +1,6 @@
 /** The daemon taken apart: agents first, then what listens to them, then what keeps and carries everything. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { isReserved } from '../custodian/protocol.ts';
 import { stopWaves } from '../domain/dependencies.ts';
 import type { CustodyLink } from '../host/custody-link.ts';
 import type { Fleet } from '../host/fleet.ts';
@@ -30,7 +31,8 @@ export interface Standing {
 }
 
 export interface Farewell {
-  keepAgents: boolean;
+  /** Stopped in order, left running for the next daemon, or there are none: then only what carries them ends. */
+  agents: 'stop' | 'keep' | 'none';
   master: string | null;
   /** For people: how far it is. */
   say: (line: string) => void;
@@ -40,7 +42,7 @@ export interface Farewell {
   letGo: () => void;
 }
 
-export async function takeDown(standing: Standing, { keepAgents, master, say, told, letGo }: Farewell): Promise<void> {
+export async function takeDown(standing: Standing, { agents, master, say, told, letGo }: Farewell): Promise<void> {
   const { custody, parts } = standing;
   const { host, waits, workers, reconciler, watch, http, messaging, otherDaemons, runs, incidents } = parts ?? {};
   // A message must not start what is to be stopped.
@@ -58,7 +60,7 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, to
   await atMost(LET_GO_MS, stopped);
   // From here on nothing is started; the workflows ask for it, and wait for the next daemon.
   await atMost(WORKER_END_MS, Promise.all([workers?.host.stop(), workers?.control.stop()]));
-  if (!keepAgents) {
+  if (agents === 'stop') {
     await stopAgents(custody, parts?.fleet, master);
     say('The agents are stopped.');
   }
@@ -72,25 +74,15 @@ export async function takeDown(standing: Standing, { keepAgents, master, say, to
   await closeStores(standing);
   if (standing.stores) say('The queue is closed.');
   await closeConnections(standing);
-  await endCustody(standing, keepAgents);
+  await endCustody(standing, agents === 'keep');
 }
 
 /** A start that failed leaves what ran before, and nothing else. */
-export async function undoStart(standing: Standing): Promise<void> {
-  const { custody, parts } = standing;
-  const { entries } = await custody.call('list', {});
-  const runsAgents = entries.some((entry) => entry.live && !entry.agent.startsWith('_'));
-  await parts?.http.close();
-  await Promise.all(Object.values(parts?.workers ?? {}).map((worker) => worker.stop()));
-  await Promise.all([
-    parts?.runs.answers.stop(),
-    parts?.runs.scheduleWatch.stop(),
-    parts?.runs.upkeep.stop(),
-    parts?.incidents.upkeep.stop(),
-  ]);
-  await closeStores(standing);
-  await closeConnections(standing);
-  await endCustody(standing, runsAgents);
+export async function undoStart(standing: Standing, letGo: () => void): Promise<void> {
+  const { entries } = await standing.custody.call('list', {});
+  const runsAgents = entries.some(({ agent, live }) => live && !isReserved(agent));
+  const agents = runsAgents ? 'keep' : 'none';
+  await takeDown(standing, { agents, master: null, say: () => undefined, told: undefined, letGo });
 }
 
 async function stopAgents(custody: CustodyLink, fleet: Fleet | undefined, master: string | null): Promise<void> {
