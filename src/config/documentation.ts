@@ -36,7 +36,7 @@ export const SETTINGS: Table = {
   ),
   'escalation.quiet_hours': row(
     'none',
-    '`start` and `end` (`"23:00"`) and `timezone` (`UTC`): only what is critical is told then, the rest at their end.',
+    '`start` and `end` (`"23:00"`) and `timezone` (`UTC`): only critical notices are sent then, the rest when they end.',
   ),
   'escalation.auto_approve': row(
     'none',
@@ -75,25 +75,31 @@ export const SETTINGS: Table = {
   ),
   queues: row('none', 'Work queues by name, see [below](#queues).'),
   'messages.lease': row('`60s`', 'How long a receiver has for a message before it is handed out again.'),
-  'messages.attempts': row('`5`', 'Handed out so often without being acknowledged, a message becomes a dead letter.'),
+  'messages.attempts': row('`5`', 'Handed out this often without being acknowledged, a message becomes a dead letter.'),
   'messages.retry': row(
     '`initial: 1s`, `factor: 2`, `max: 60s`, `jitter: 0.1`',
-    'How long a message that was refused (nack) waits for its next attempt.',
+    'How long a message that was given back (nack) waits for its next attempt.',
   ),
-  'messages.ttl': row('`7d`', 'For messages without their own: then they become dead letters. `never` keeps them.'),
+  'messages.ttl': row(
+    '`7d`',
+    'After this time a message without a `ttl` of its own becomes a dead letter. `never` keeps it.',
+  ),
   'messages.max_messages': row('`200000`', 'Messages that a queue holds. More are refused.'),
   'messages.max_per_sender': row('`150000`', 'Of them, from one sender.'),
-  'messages.ageing': row('`30s`', 'A message gains one step of priority for each time so long that it waits.'),
+  'messages.ageing': row('`30s`', 'For each such time that it waits, a message gains one step of priority.'),
   'messages.dead_letters_kept': row('`7d`', 'Dead letters that are older are deleted.'),
   'messages.max_bytes': row(
     '`10GiB`',
-    'Holding about so much, the message database takes no new message or event; everything else goes on. A Redis has its `maxmemory`.',
+    'At about this size the message database takes no new message or event; everything else goes on. A Redis has its `maxmemory`.',
   ),
   'messages.types': row(
     'none',
     "Your own message types: a name and the file of a JSON Schema (draft 2020-12), which payloads must follow. Other types are accepted as they are; the daemon's own have schemas of their own.",
   ),
-  'state.max_bytes': row('`1GiB`', 'The same for what agents keep as state: only values no longer than before.'),
+  'state.max_bytes': row(
+    '`1GiB`',
+    'The same for the state of agents: at this size a value may only be replaced by one that is not longer.',
+  ),
   'topics.keep': row('`10000`', 'Events that are kept of each topic.'),
   'topics.keep_for': row('`24h`', 'And for how long.'),
   'plugins.bus.use': row(
@@ -148,11 +154,11 @@ export const AGENT_FIELDS: Table = {
   stop: row('`defaults.stop`', '`signal` and `grace`.'),
   user: row(
     "the daemon's",
-    'Name or uid of the user as whom it runs, without supplementary groups; only where the daemon runs as root. `HOME`, `USER` and `LOGNAME` are those of that user.',
+    'Name or uid of the user that it runs as, without supplementary groups; only where the daemon runs as root. `HOME`, `USER` and `LOGNAME` are those of that user.',
   ),
   kill_mode: row(
     '`tree`',
-    '`process`: a stop signals the main process alone, and what it leaves behind runs on. Nobody watches that.',
+    '`process`: a stop signals the main process alone, and what it leaves behind runs on, unwatched.',
   ),
   health: row('none', '`startup`, `readiness` and `liveness`, see [Health](#health).'),
   depends_on: row(
@@ -191,9 +197,9 @@ export const QUEUE_FIELDS: Table = {
   concurrency: row('no limit', 'Messages that are handed out at the same time, to all together.'),
   per_consumer: row('no limit', 'Messages that are handed out at the same time to one agent.'),
   lease: row('`messages.lease`', 'How long a receiver has for a message before it is handed out again.'),
-  attempts: row('`messages.attempts`', 'Handed out so often without being acknowledged, it becomes a dead letter.'),
-  retry: row('`messages.retry`', 'How long a message that was refused waits for its next attempt.'),
-  ttl: row('`messages.ttl`', 'For messages without their own; `never` keeps them.'),
+  attempts: row('`messages.attempts`', 'Handed out this often without being acknowledged, it becomes a dead letter.'),
+  retry: row('`messages.retry`', 'How long a message that was given back (nack) waits for its next attempt.'),
+  ttl: row('`messages.ttl`', 'For messages without a `ttl` of their own; `never` keeps them.'),
   max_messages: row('`messages.max_messages`', 'Messages that it holds. More are refused.'),
   max_per_sender: row('`messages.max_per_sender`', 'Of them, from one sender.'),
 };
