@@ -20,7 +20,6 @@ import {
   startNow,
   startWhenReady,
   stay,
-  stopPolicy,
   withIncident,
 } from './steps.ts';
 
@@ -60,12 +59,6 @@ export function isReplaced({ phase, desired, rules }: AgentState, exit: ExitReco
   if ((phase.order?.cause ?? 'operator') !== 'operator') return false;
   return !rules.finite || judge(rules.restart, exit) !== 'success';
 }
-
-/** The end that comes next is judged, whatever was ordered: as it was in lives that began before `isReplaced`. */
-export const asJudged = (state: AgentState): AgentState =>
-  state.phase.kind === 'stopping'
-    ? { ...state, phase: { kind: 'stopping', order: { stop: stopPolicy(state), cause: 'shutdown' } } }
-    : state;
 
 function afterExit(before: AgentState, rules: Rules, exit: ExitRecord, clock: Clock): Step {
   const policy = rules.restart;

@@ -1,4 +1,4 @@
-import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, patched, setHandler } from '@temporalio/workflow';
+import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { AgentInput } from '../../contract/agent-input.ts';
 import type { Accepted, CommandArgs, Notice, Reconcile } from '../../contract/messages.ts';
 import { NOTICE_SIGNAL, RECONCILE_SIGNAL, STATUS_QUERY, type CommandName } from '../../contract/names.ts';
@@ -11,6 +11,7 @@ import type { ErrorCode } from '../../contract/errors.ts';
 import { addWatcher, restOf } from './rest-watch.ts';
 import { shapeProblem } from './input-shape.ts';
 import type { Life } from './life.ts';
+import { definitionKeepsRun } from './replay-compat.ts';
 import { statusOf } from './status.ts';
 
 const MAX_NOTICE_CHARACTERS = 500;
@@ -95,9 +96,7 @@ function checkRun(life: Life, spec: AgentInput): void {
   const isFree = restOf(life.state) !== undefined && life.proposed === undefined;
   if (isFree || isSameRun(own, spec.run)) return;
   const isAboutToStart = life.proposed?.run !== undefined && spec.run === undefined;
-  // In a workflow from before that, only a start that was not admitted yet was guarded. Asked for only where it makes a
-  // difference: it is an event.
-  if (!isAboutToStart && !patched('configure-keeps-the-run')) return;
+  if (!isAboutToStart && !definitionKeepsRun()) return;
   const what = own === undefined ? 'is in no run' : `is in the run ${own.run_id}, attempt ${own.attempt}`;
   throw refusal(`Cannot configure ${life.input.agent_id}: it ${what}, and the spec must say the same`, 'AGENT_BUSY');
 }

@@ -1,11 +1,12 @@
 /** What an agent's life has to say of incidents: told one after the other, so that what is over is not heard before it begins. */
-import { condition, log, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { condition, log, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { IncidentActivities, IncidentNews } from '../../contract/incident-activities.ts';
 import { incidentIdOfAgent, incidentIdOfLimit } from '../../contract/incident-view.ts';
 import { ORCHESTRATOR_QUEUE, summaryOf } from '../../contract/names.ts';
 import type { AgentEffect } from '../../domain/agent-state.ts';
 import type { Trouble } from '../../domain/incidents/agent-trouble.ts';
 import type { Life } from './life.ts';
+import { reportsIncidents } from './replay-compat.ts';
 
 type ReportingEffect = Extract<
   AgentEffect,
@@ -29,8 +30,7 @@ export class IncidentReports {
 
   take(effect: ReportingEffect): void {
     log.warn(effect.kind, { agent_id: this.agentId, summary: effect.summary });
-    // In a run from before there were incidents only the log has heard of it.
-    if (!patched('incidents')) return;
+    if (!reportsIncidents()) return;
     this.life.reports = [...(this.life.reports ?? []), this.newsOf(effect)];
     void this.tell();
   }
