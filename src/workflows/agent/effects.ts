@@ -24,6 +24,7 @@ import {
   waitActivityId,
 } from '../../contract/names.ts';
 import type { AgentEffect, AgentEvent, FailStop, StopOrder } from '../../domain/agent-state.ts';
+import type { Custody } from '../../domain/custody.ts';
 import { IncidentReports } from './incident-reports.ts';
 import type { Life } from './life.ts';
 
@@ -151,8 +152,7 @@ export class Effects {
       }
       return { kind: 'admitted', admission, rules: answer.definition.rules, custody };
     } catch (error) {
-      log.warn('an admission broke off; asking again', { agent_id: this.agentId, error: String(error) });
-      await sleep(AGAIN);
+      await this.beforeAskingAgain('an admission', error);
       return this.admit(admission);
     }
   }
@@ -185,8 +185,7 @@ export class Effects {
       // about the process.
       if (isFinal(error) && isErrorCode(failure.code)) return { kind: 'spawn-failed', generation, ...failure };
       // An operator failed or cancelled the activity by hand. The process is as it was.
-      log.warn('the watch over a process broke off', { agent_id: this.agentId, generation, error: String(error) });
-      await sleep(AGAIN);
+      await this.beforeAskingAgain('the watch over a process', error, { generation });
       return { kind: 'run-lost', generation };
     } finally {
       this.openRuns.delete(generation);
@@ -215,13 +214,11 @@ export class Effects {
           ...(why === undefined ? {} : { why }),
           reason: this.life.state.reason,
         });
-        // Completed by hand with something else: the process may live.
-        if (typeof custody?.fence !== 'number') throw new Error(`Not a custody: ${JSON.stringify(custody)}`);
+        checkCustody(custody);
         if (this.openStop?.generation === generation) this.openStop = undefined;
         return { kind: 'stop-settled', generation, custody };
       } catch (error) {
-        log.warn('a stop broke off; asking again', { agent_id: this.agentId, generation, error: String(error) });
-        await sleep(AGAIN);
+        await this.beforeAskingAgain('a stop', error, { generation });
       }
     }
   }
@@ -247,17 +244,12 @@ export class Effects {
       try {
         const request = { agent_id: this.agentId, generation };
         const custody = await (asked.kind === 'pause' ? control.pauseProcess(request) : control.resumeProcess(request));
-        if (typeof custody?.fence !== 'number') throw new Error(`Not a custody: ${JSON.stringify(custody)}`);
+        checkCustody(custody);
         if (asked !== this.wantedHold) continue;
         this.holding = false;
         return { kind: 'held', generation, custody };
       } catch (error) {
-        log.warn(`a ${asked.kind} broke off; asking again`, {
-          agent_id: this.agentId,
-          generation,
-          error: String(error),
-        });
-        await sleep(AGAIN);
+        await this.beforeAskingAgain(`a ${asked.kind}`, error, { generation });
       }
     }
   }
@@ -271,8 +263,7 @@ export class Effects {
         await this.control({ summary: summaryOf(reason) }).failStop(decided);
         return { kind: 'fail-stopped', decidedAtMs };
       } catch (error) {
-        log.warn('a fail-stop broke off; asking again', { agent_id: this.agentId, error: String(error) });
-        await sleep(AGAIN);
+        await this.beforeAskingAgain('a fail-stop', error);
       }
     }
   }
@@ -336,10 +327,15 @@ export class Effects {
         return { kind: 'dependencies-met', wait };
       } catch (error) {
         if (scope.consideredCancelled || isCancellation(error)) return undefined;
-        log.warn('a wait broke off; asking again', { agent_id: this.agentId, error: String(error) });
-        await sleep(AGAIN);
+        await this.beforeAskingAgain('a wait', error);
       }
     }
+  }
+
+  /** Not an async function: each tick more or less could change the order of commands in histories that were recorded. */
+  private beforeAskingAgain(what: string, error: unknown, more: { generation?: number } = {}): Promise<void> {
+    log.warn(`${what} broke off; asking again`, { agent_id: this.agentId, ...more, error: String(error) });
+    return sleep(AGAIN);
   }
 
   private control(options: Partial<ActivityOptions>): ReturnType<typeof proxyActivities<ControlActivities>> {
@@ -355,6 +351,11 @@ export class Effects {
     if (this.life.host === null) throw new Error('No host is known before the first admission');
     return this.life.host;
   }
+}
+
+/** Somebody may have completed the activity by hand with something else: then the process may live. */
+function checkCustody(custody: Custody | undefined): void {
+  if (typeof custody?.fence !== 'number') throw new Error(`Not a custody: ${JSON.stringify(custody)}`);
 }
 
 function eventOf(generation: number, verdict: Verdict): AgentEvent {
