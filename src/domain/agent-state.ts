@@ -24,16 +24,16 @@ import type { FailureHistory, RestartPolicy } from './restart-policy.ts';
 import type { StopPolicy } from './stop-policy.ts';
 
 export type Phase =
-  /** The template is being resolved and the custodian asked what it holds. */
+  /** The template is being resolved, and the custodian is asked what it holds. */
   | { kind: 'admitting' }
-  /** For the agents that it depends on. */
+  /** Until the agents that it depends on are there. */
   | { kind: 'waiting'; wait: number }
   | { kind: 'live' }
   | { kind: 'backoff'; untilMs: number }
-  | { kind: 'paused'; /** Its definition has changed meanwhile: it is started anew when resumed. */ outdated?: true }
-  /** Without an order: from before there were several causes. */
+  | { kind: 'paused'; /** The definition has changed since: the process is replaced on resume. */ outdated?: true }
+  /** Lives that started before a stop could have several causes have no order here: an operator's counts. */
   | { kind: 'stopping'; order?: StopOrder }
-  /** `own`, of a run: how it would rest without the stop, as its process had ended by itself before that. */
+  /** Runs only: the process exited by itself before the stop; this is how the agent would have ended without it. */
   | { kind: 'stopped'; own?: 'completed' | 'disabled' }
   | { kind: 'completed' }
   | { kind: 'disabled' }
@@ -48,28 +48,28 @@ export type Outcome = { kind: 'deleted' } | { kind: 'failed'; code: string; mess
 export interface StopOrder {
   stop: StopPolicy;
   cause: StopCause;
-  /** Of `unhealthy` and `limit`: what was seen, as the end of a sentence. */
+  /** `unhealthy` and `limit` only: what was seen, as the end of a sentence. */
   why?: string;
 }
 
-/** The part of an agent's definition that decides about its life; the rest only matters to the host. */
+/** The part of an agent's definition that decides on its life; the rest only matters to the host. */
 export interface Rules {
   /** Changes when, and only when, a running process would have to be replaced to follow the definition. */
   launchDigest: string;
   restart: RestartPolicy;
   stop: StopPolicy;
-  /** What it waits for before it is started; a restart after a failure waits for nothing. Absent: for nobody. */
+  /** What has to be there before the agent is started; a restart after a failure waits for nothing. Absent: nothing. */
   dependencies?: Dependencies;
-  /** It is made, and does not run before somebody asks for it. Absent: it runs at once. */
+  /** The agent is created at rest, and runs when somebody starts it. Absent: it runs at once. */
   autostart?: false;
-  /** It was started for a run: once at rest it stays there. */
+  /** The agent was started for a run: once at rest it stays there. */
   finite?: true;
 }
 
 /** The whole daemon must shut down in order and not come back by itself. */
 export interface FailStop {
   reason: string;
-  /** Also its name: what is asked for again is still the same one, and carried out once. */
+  /** Also identifies it: asked for again it is still the same fail-stop, and carried out once. */
   decidedAtMs: number;
 }
 
@@ -85,15 +85,15 @@ export interface AgentState {
   handled: number;
   /** Which admission (template resolution) is the latest asked for, and whether its answer is still to come. */
   admission: { number: number; pending: boolean };
-  /** Nobody has asked for it to run yet: if its rules say so, it waits for that. Absent once it is admitted. */
+  /** Nobody has asked for the agent to run yet: with `autostart: false` it waits for that. Absent once it is admitted. */
   unasked?: true;
-  /** How often it has waited for what it depends on. Absent: never. */
+  /** How many waits for dependencies there were; numbers them. Absent: none. */
   waits?: number;
   rules: Rules | null;
   failures: FailureHistory;
   /** One failing episode is one incident. */
   episode: { number: number; incident: boolean };
-  /** What people were told of: its process is over a limit, or was stopped for that. Absent: nothing. */
+  /** People were notified that the process is over a limit, or was stopped for that. Absent: they were not. */
   overLimit?: 'running' | 'stopped' | null;
   /** Automatic restarts since the last start by an operator. */
   restarts: number;
@@ -129,19 +129,19 @@ export type AgentEvent =
   | { kind: 'held'; generation: number; custody: Custody }
   /** The host has found a check of this generation failing. Its watch ends with that. */
   | { kind: 'unhealthy'; generation: number; probe: Probe; why: string }
-  /** It was over a limit for as long as its definition bears. The watch ends with that. */
+  /** The process was over a limit for longer than its definition tolerates. The watch ends with that. */
   | { kind: 'over-limit'; generation: number; overrun: Overrun; action: Exclude<LimitAction, 'notify'> }
   /** Something that people should know of a running process; it changes nothing. */
   | { kind: 'noticed'; generation: number; summary: string }
   | { kind: 'backoff-elapsed' }
-  /** What it waits for is there. */
+  /** All that the agent depends on is there. */
   | { kind: 'dependencies-met'; wait: number }
   /**
-   * Somebody compared processes, roster and workflows, and tells what the custodian holds; `isLater` if the roster shows
-   * a later decision than any of this life. Whoever reaches Temporal can say it: it is only a reason to ask.
+   * Somebody compared processes, roster and workflows, and reports what the custodian holds; `isLater` if the roster shows
+   * a later decision than any of this life. Anybody who reaches Temporal can send it: it is only a reason to ask.
    */
   | { kind: 'custody-hinted'; custody: Custody; isLater: boolean }
-  /** What the custodian holds, from itself. `handledBefore`: what had been dealt with when it was asked. */
+  /** The custodian's own answer. `handledBefore`: `handled` as it was when the custodian was asked. */
   | { kind: 'custody-answered'; custody: Custody; handledBefore?: number }
   /** The fail-stop that was decided then has been carried out. */
   | { kind: 'fail-stopped'; decidedAtMs: number }
@@ -164,13 +164,13 @@ export type AgentEffect =
   | { kind: 'resume'; generation: number }
   /** Ask the custodian what it holds. */
   | { kind: 'look-up' }
-  /** People should know: it was over a limit. */
+  /** People should know that the process was over a limit. */
   | { kind: 'notice'; summary: string; trouble: Trouble }
   /** What a notice was about is over. */
   | { kind: 'notice-over'; summary: string }
   | { kind: 'sleep'; delayMs: number }
   | { kind: 'cancel-sleep' }
-  /** Tell when all that it depends on is there. */
+  /** Report when all that the agent depends on is there. */
   | { kind: 'await'; wait: number; dependencies: Dependencies }
   | { kind: 'cancel-await' }
   | { kind: 'open-incident'; episode: number; summary: string; trouble: Trouble }

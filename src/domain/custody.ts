@@ -15,7 +15,7 @@
  */
 export type ExitCause = 'self' | 'operator' | 'unhealthy' | 'limit' | 'shutdown' | 'reboot' | 'custodian_lost';
 
-/** Causes that come with a stop: whoever asks for it says why. */
+/** Causes that come with a stop: the caller says why. */
 export type StopCause = Extract<ExitCause, 'operator' | 'unhealthy' | 'limit' | 'shutdown'>;
 
 /** How one incarnation ended. `code` and `signal` are both null when nobody saw the exit; unknown is never 0. */
@@ -29,7 +29,7 @@ export interface ExitRecord {
   at: string;
   /** How long the process lived, in milliseconds; monotonic unless the custodian changed in between. */
   ran_ms: number;
-  /** Of a stop for `unhealthy` or `limit`: what was seen, as the end of a sentence. */
+  /** Stops for `unhealthy` or `limit` only: what was seen, as the end of a sentence. */
   why?: string;
 }
 
@@ -45,7 +45,7 @@ export interface Custody {
   last_exit?: ExitRecord;
 }
 
-/** True for an exit of which neither code nor signal is known. */
+/** True if neither exit code nor signal is known. */
 export function isUnknownExit(exit: ExitRecord): boolean {
   return exit.code === null && exit.signal === null;
 }

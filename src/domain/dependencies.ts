@@ -31,8 +31,8 @@ export function describeDependencies(dependencies: Dependencies): string {
 }
 
 /**
- * Groups agents for a stop: those of one wave are stopped together, and nobody is stopped before all that depend on him are
- * gone, also not if what lies between the two is not there any more. Agents of a cycle come in the last wave, together.
+ * Groups agents for a stop: those of one wave are stopped together, and none is stopped before all that depend on it are
+ * gone, even if what lies between the two is not there any more. Agents of a cycle come in the last wave, together.
  */
 export function stopWaves(
   agentIds: readonly string[],

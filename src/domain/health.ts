@@ -1,7 +1,7 @@
 /**
  * Is an agent healthy? The words and defaults are those of Kubernetes.
  *
- * - `startup`: until it has succeeded, the other two are not asked. Failing ends the process.
+ * - `startup`: until it has succeeded, the other two are not run. Failing ends the process.
  * - `readiness`: whether it can do its work now. Failing only shows: it is `unready`.
  * - `liveness`: whether it is worth keeping. Failing ends the process, which counts as a failure of the agent.
  *
@@ -25,9 +25,9 @@ export interface ProbePolicy {
   initialDelayMs: number;
   periodMs: number;
   timeoutMs: number;
-  /** That many failures in a row turn a success into a failure. */
+  /** How many failures in a row turn a success into a failure. */
   failureThreshold: number;
-  /** That many successes in a row turn a failure into a success. */
+  /** How many successes in a row turn a failure into a success. */
   successThreshold: number;
 }
 
@@ -44,7 +44,7 @@ export interface HealthPolicy {
   readiness: ProbePolicy | null;
   liveness:
     | ({ kind: 'probe' } & ProbePolicy)
-    /** The agent itself says that it lives, at least once in every `periodMs`. */
+    /** The agent itself reports that it lives, at least once in every `periodMs`. */
     | { kind: 'heartbeat'; periodMs: number; initialDelayMs: number }
     | null;
 }
@@ -88,7 +88,7 @@ export interface HealthState {
   hasBeaten: boolean;
 }
 
-/** @param wasReady found ready by an earlier daemon: it stays so until it is found otherwise */
+/** @param wasReady an earlier daemon found the process ready: that holds until it is found otherwise */
 export function newHealth(nowMs: number, wasReady = false): HealthState {
   const passed: ProbeState = { ...UNPROBED, passing: true };
   const first = wasReady ? passed : UNPROBED;
@@ -110,7 +110,7 @@ export function healthStep(policy: HealthPolicy, state: HealthState, event: Heal
       const probe = probeOf(policy, event.probe);
       if (probe === null) return state;
       const seen = probed(probe, state[event.probe], event.result);
-      // What has never been ready is still starting, however often it has said so.
+      // A process that has never been ready is still starting, however often the check has failed.
       const isStill = event.probe === 'readiness' && state.readiness.passing === null && !event.result.ok;
       const next = { ...state, [event.probe]: isStill ? { ...seen, passing: null } : seen };
       const isUp = event.probe === 'startup' && next.startup.passing === true && state.startup.passing !== true;
@@ -126,7 +126,7 @@ export function probeOf(policy: HealthPolicy, probe: Probe): ProbePolicy | null 
   return policy.liveness?.kind === 'probe' ? policy.liveness : null;
 }
 
-/** Probes that are to be asked now: the startup alone, until it has succeeded. */
+/** Probes that are to be run now: the startup alone, until it has succeeded. */
 export function probesToAsk(policy: HealthPolicy, state: HealthState): Probe[] {
   if (isStarting(policy, state)) return ['startup'];
   return (['readiness', 'liveness'] as const).filter((probe) => probeOf(policy, probe) !== null);

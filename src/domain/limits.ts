@@ -1,15 +1,15 @@
 /**
  * Limits on what the whole process tree of an agent takes, and when one of them is overrun.
  *
- * A limit is overrun when every sample for `forMs` was over it: one sample at or below begins the count anew. So a short
- * burst, such as a start, is borne.
+ * A limit is overrun when every sample for `forMs` was over it: one sample at or below restarts the count. So a short
+ * burst, such as a start, is tolerated.
  */
 import { describeMs } from './duration.ts';
 import { describeBytes } from './size.ts';
 
 /**
- * - `notify`: people are told; the agent runs on
- * - `restart`: it is stopped like by an operator, which counts as a failure; the restart policy says what follows
+ * - `notify`: people are notified; the agent runs on
+ * - `restart`: it is stopped as by an operator, but this counts as a failure; the restart policy says what follows
  * - `stop`: it is stopped for good
  * - `kill`: like `restart`, but with SIGKILL at once: for what must not have time to go on
  */
@@ -36,16 +36,16 @@ export type LimitedResource = 'memory' | 'cpu';
 /** A limit, how far it was overrun, and for how long. */
 export interface Overrun {
   resource: LimitedResource;
-  /** Of the last sample: bytes, or percent of a processor. */
+  /** The last sample: bytes, or percent of a processor. */
   value: number;
   limit: number;
   for_ms: number;
 }
 
-/** What is remembered between two samples: since when each resource is over its limit, and what has been told. */
+/** What is remembered between two samples: since when each resource is over its limit, and what has been reported. */
 export interface LimitState {
   overSinceMs: Partial<Record<LimitedResource, number>>;
-  /** Resources of which an overrun was told; told again only after they were below. */
+  /** Resources whose overrun was reported; it is reported again only after they were below. */
   told: LimitedResource[];
 }
 
@@ -79,7 +79,7 @@ export function sampled(
     const forMs = nowMs - sinceMs;
     if (overrun !== null || forMs < policy.forMs || state.told.includes(resource)) continue;
     overrun = { resource, value, limit, for_ms: forMs };
-    // Who is told once need not be told at each sample; what is to end is asked for until it has.
+    // People are notified once, not at every sample; an end is asked for until it has come.
     if (policy.action === 'notify') state.told = [...state.told, resource];
   }
   return { state, overrun };

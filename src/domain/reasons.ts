@@ -12,7 +12,7 @@ export function describeExit(exit: ExitRecord): string {
     case 'custodian_lost':
       return `${who} ended unseen while its custodian was down; exit code unknown`;
     case 'operator':
-      return `${who} was stopped by an operator (${status(exit)})${after}`;
+      return `${who} was stopped on request (${status(exit)})${after}`;
     case 'unhealthy':
       return `${who} was stopped as unhealthy${because(exit)} (${status(exit)})${after}`;
     case 'limit':

@@ -12,7 +12,7 @@ export interface ProcessReading {
 }
 
 export interface TreeReading {
-  /** Of a clock that only goes forward. */
+  /** Read from a clock that only goes forward. */
   atMs: number;
   processes: ProcessReading[];
 }

@@ -162,7 +162,7 @@ describe('fault domains', () => {
     await spawn('helpless', { fault_domain: 'default' });
     await until(() => told(receiver, 'helpless').length >= 1, { what: 'a notice', deadlineMs: 20_000 });
     expect(told(receiver, 'helpless')[0]?.text).toContain(
-      'You are told: the chief boss is down (stopped: generation 1 was stopped by an operator',
+      'You are told: the chief boss is down (stopped: generation 1 was stopped on request',
     );
     await daemon.call('POST', '/agents/boss/start');
     const { pid } = await daemon.untilAgent('boss', isRunning, 'running');

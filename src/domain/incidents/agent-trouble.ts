@@ -43,14 +43,14 @@ export function givenUpTrouble(
   return { ...end(policy), ...seen(exit, value, limit), tried: tried(restarts), stableMs: null };
 }
 
-/** It cannot be started at all. */
+/** The agent cannot be started at all. */
 export function unstartableTrouble(policy: RestartPolicy | undefined, message: string): Trouble {
   const { kind, severity } = end(policy);
   const needed = 'manual work needed: correct its definition, then start it again';
   return { kind, severity, value: message, threshold: null, tried: tried(0), needed, stableMs: null };
 }
 
-/** It was over a limit which does not count as a failure. */
+/** The agent was over a limit whose overrun does not count as a failure. */
 export function limitTrouble(summary: string, isStopped: boolean): Trouble {
   const overrun = overrunIn(summary);
   return {
@@ -66,7 +66,7 @@ export function limitTrouble(summary: string, isStopped: boolean): Trouble {
   };
 }
 
-/** Of more and more failures in a row people hear again when they have doubled: 3, 6, 12, … */
+/** While failures go on, people are told again each time their number has doubled: 3, 6, 12, … */
 export function isWorthTelling({ incidentAt }: RestartPolicy, { consecutive }: FailureHistory): boolean {
   const times = consecutive / incidentAt;
   return Number.isInteger(times) && Number.isInteger(Math.log2(times));

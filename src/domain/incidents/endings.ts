@@ -58,7 +58,7 @@ function tellOfEnd(state: IncidentState, about: 'resolved' | 'decided', by: stri
 export function reopen(state: IncidentState, by: string, note: string | null, nowMs: number): IncidentStep {
   if (state.status !== 'resolved') return stay(state);
   const { proposal } = state;
-  // What has run out meanwhile must not decide behind the back of whoever reopens it.
+  // A proposal that has expired meanwhile must not be decided behind the back of the person who reopens it.
   const isOver = proposal?.expiresAtMs != null && proposal.expiresAtMs <= nowMs;
   const says = withNote(`reopened by ${by}`, note);
   const opened: IncidentState = {

@@ -23,7 +23,7 @@ export interface EscalationFacts {
   /** Null if none is configured. */
   chief: { agentId: string; /** Null if there is no such agent. */ state: ChiefState | null } | null;
   ackMs: number;
-  /** Of the agent that it is about. */
+  /** The agent that the incident is about. */
   faultDomain: string | null;
   rules: readonly ApprovalRule[];
 }

@@ -6,7 +6,7 @@ import { noted, stay, tellChief, tellPeople, andThen, withDelivery } from './ste
 
 type Event<Kind extends IncidentEvent['kind']> = Extract<IncidentEvent, { kind: Kind }>;
 
-/** How soon people are told anew after no channel has worked. */
+/** How soon people are told again after no channel has worked. */
 const AGAIN_MS = 15 * 60_000;
 
 export function planned(before: IncidentState, { round, plan }: Event<'planned'>, nowMs: number): IncidentStep {
@@ -54,7 +54,7 @@ export function chiefTold(before: IncidentState, event: Event<'chief-told'>, now
   };
   let state = withDelivery(before, row);
   if (failure === null) state = { ...state, told: { ...state.told, chief } };
-  // It was over before the chief had heard of it.
+  // The incident was over before the chief had heard of it.
   const { status, resolved } = state;
   if (status === 'resolved' && failure === null && before.told.chief === null && resolved?.by !== chief)
     return tellChief(state, chief, endOf(state));
@@ -82,7 +82,7 @@ const endOf = ({ decision, execution }: IncidentState): 'decided' | 'resolved' =
 export function delivery(state: IncidentState, event: Event<'delivery'>, nowMs: number): IncidentStep {
   const { kind: _kind, about, ...row } = event;
   const known = state.deliveries.find((each) => each.id === row.id && each.channel === row.channel);
-  // Of a notice that was deferred to a digest, only the digest still has news.
+  // Once a notice was deferred to a digest, only the digest has news of it.
   if (known?.state === 'sent') return stay(state);
   return stay(withDelivery(state, { ...row, about: known?.about ?? about, atMs: nowMs }));
 }
@@ -101,7 +101,7 @@ export function peopleTold(before: IncidentState, event: Event<'people-told'>, n
   }
   if (outcome === 'failed') state = noted(state, NOBODY_TOLD, nowMs);
   const { escalation, status } = state;
-  // It was over before they had heard of it.
+  // The incident was over before people had heard of it.
   if (status === 'resolved' && state.told.people && !before.told.people) return tellPeople(state, endOf(state));
   if (status !== 'open' || escalation.stage !== 'people') return stay(state);
   const isDone = outcome === 'sent' || outcome === 'deferred';

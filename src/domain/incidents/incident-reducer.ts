@@ -1,6 +1,6 @@
 /**
- * An incident: a pure reducer. Events go in, one at a time; the next state, what is to be done, and an answer for whoever
- * waits come out.
+ * An incident: a pure reducer. Events go in, one at a time; the next state, what is to be done, and an answer for the
+ * caller come out.
  *
  * Rules that hold whatever happens (see the property tests):
  * - a proposal is decided at most once, and never by itself unless it says so (`onExpiry`) or a rule of the configuration does;
@@ -91,7 +91,7 @@ export function dueAtMs(state: IncidentState): number | null {
 }
 
 /**
- * An incident whose workflow was lost, as its record has it. What was under way is not begun anew: nobody can tell whether
+ * An incident whose workflow was lost, as its record has it. What was under way is not restarted: nobody can tell whether
  * it has taken effect.
  */
 export function restored(before: IncidentState, life: string, nowMs: number): IncidentStep {

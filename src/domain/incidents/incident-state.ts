@@ -60,7 +60,7 @@ export interface ProposalDecision {
   via: 'api' | 'temporal' | 'rule' | 'expiry';
   atMs: number;
   note: string | null;
-  /** Of the call that made it: the same call again is no other decision. */
+  /** Identifies the call that made it: the same call again is the same decision. */
   id: string;
 }
 
@@ -75,11 +75,11 @@ export interface Delivery {
   reason: string | null;
 }
 
-/** Who is being told. `round` grows with each beginning, so that a late answer to an earlier one is known. */
+/** Who is being told. `round` grows each time it starts, so that a late answer to an earlier round is recognized. */
 export interface Escalation {
   round: number;
   stage: 'none' | 'planning' | 'chief' | 'people';
-  /** Of `chief`: by when it has to acknowledge. Of `people`: when they are reminded. Epoch milliseconds. */
+  /** `chief`: by when it has to acknowledge. `people`: when they are reminded. Epoch milliseconds. */
   dueMs: number | null;
   /** Why people were told and not the chief, or no longer only the chief. */
   why: string | null;

@@ -4,7 +4,7 @@ import { describeDecision } from './decisions.ts';
 import type { IncidentState } from './incident-state.ts';
 import { describeAction, type NoticeAbout } from './incident-words.ts';
 
-/** Of whatever length the parts are: a chat shows no more, and an argument of a program holds no more. */
+/** However long the parts are: a chat shows no more, and an argument of a program holds no more. */
 const MAX_TITLE = 200;
 const MAX_TEXT = 3_500;
 

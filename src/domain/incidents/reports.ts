@@ -46,7 +46,7 @@ export function reportAgain(before: IncidentState, event: Reported, nowMs: numbe
   const problem = proposalProblem(before, report);
   if (problem !== undefined) return refuse(before, 'INVALID_REQUEST', problem);
   const counted: IncidentState = { ...touched(before, nowMs), reports, count: before.count + 1 };
-  // What somebody is about to decide must not become another thing under his eyes.
+  // What somebody is about to decide must not change while they look at it.
   if (isPending(before)) return stay(counted);
   const { value, threshold, tried, needed, details, summary, kind, stableMs } = report;
   const worse = isWorse(report.severity, before.severity);
@@ -61,7 +61,7 @@ export function reportAgain(before: IncidentState, event: Reported, nowMs: numbe
   return escalate(noted(raised, `now ${report.severity}: ${summary}`, nowMs), 'updated');
 }
 
-/** What was over happens once more: told like a new one, with what became of it before in its history. */
+/** A resolved incident happens again: people are told as of a new one, and its history has what became of it before. */
 function openAgain(before: IncidentState, event: Reported, nowMs: number): IncidentStep {
   const { incidentId, life, count, reports, history, deliveries, deliveryCount, escalation } = before;
   const fresh = open(incidentId, life, event, nowMs);

@@ -71,7 +71,7 @@ function admittedAtRest(state: AgentState, isChanged: boolean, custody: Custody,
 const outdated = (state: AgentState): AgentState => ({
   ...state,
   phase: { kind: 'paused', outdated: true },
-  reason: 'paused; its definition has changed, so it is started anew when it is resumed',
+  reason: 'paused; its definition has changed, so it is restarted when it is resumed',
 });
 
 export function refused(
@@ -83,7 +83,7 @@ export function refused(
   const state: AgentState = { ...before, admission: { ...before.admission, pending: false } };
   const { kind } = state.phase;
   const isAsked = kind === 'live' || kind === 'stopping' || kind === 'backoff' || (kind === 'paused' && mayLive(state));
-  // Neither a process that runs nor one that is about to is ended by a definition that cannot be used: it has a good one.
+  // A definition that cannot be used does not end a process that runs, or is about to: that one has a good definition.
   if (custody.live || (isAsked && state.rules !== null)) {
     const reconciled = reconcile(state, custody, clock);
     return { ...reconciled, state: { ...reconciled.state, reason: `keeps its definition: ${refusal.message}` } };
@@ -105,7 +105,7 @@ export function spawnFailed(state: AgentState, failure: { code: string; message:
   return unstartable(next, failure, [], clock);
 }
 
-/** It cannot start, and trying again would change nothing. */
+/** The agent cannot be started, and trying again would change nothing. */
 function unstartable(
   state: AgentState,
   { code, message }: { code: string; message: string },

@@ -114,7 +114,7 @@ export function resolveIncident(state: AgentState, summary: string): AgentEffect
   return state.episode.incident ? [{ kind: 'resolve-incident', episode: state.episode.number, summary }] : [];
 }
 
-/** Tells people that whatever they were told of the agent is over; goes with `clearNotices` and `resetCounters`. */
+/** Tells people that what they were notified of is over; goes with `clearNotices` and `resetCounters`. */
 export function resolveNotices(state: AgentState, summary: string): AgentEffect[] {
   return [...resolveIncident(state, summary), ...(state.overLimit ? [{ kind: 'notice-over', summary } as const] : [])];
 }
@@ -146,7 +146,7 @@ export const resetCounters = (state: AgentState): AgentState => ({
   restarts: 0,
 });
 
-/** What people were told of the agent is over; `resolveNotices` tells them. */
+/** What people were notified of is over; `resolveNotices` tells them so. */
 export const clearNotices = (state: AgentState): AgentState => ({
   ...state,
   episode: { number: state.episode.number, incident: false },

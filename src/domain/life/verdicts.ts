@@ -1,4 +1,4 @@
-/** What the host finds of a process that lives: it does not do well, or takes more than it may. */
+/** What the host finds out about a living process: it is unhealthy, or takes more than it may. */
 import type { AgentEvent, AgentState, Step, StopOrder } from '../agent-state.ts';
 import { limitTrouble } from '../incidents/agent-trouble.ts';
 import { describeOverrun } from '../limits.ts';
@@ -10,8 +10,8 @@ type Verdict = Extract<AgentEvent, { kind: 'unhealthy' | 'over-limit' }>;
 export function verdict(state: AgentState, event: Verdict): Step {
   const { generation } = event;
   if (generation !== state.generation || generation <= state.handled) return stay(state);
-  // It was paused right before, and what a process does that stands still is not its fault. But the verdict has ended the
-  // watch: it has to be asked for again.
+  // The process was paused right before, so the verdict is not its fault. But the verdict has ended the watch, which has to
+  // be asked for again.
   if (state.phase.kind === 'paused') return { state, effects: [{ kind: 'run', generation }] };
   if (state.phase.kind !== 'live') return stay(state);
   if (event.kind === 'unhealthy') {

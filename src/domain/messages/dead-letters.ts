@@ -7,7 +7,7 @@ import { mailboxOf } from './queue-name.ts';
 export type DeathCause =
   /** Its time to live ran out. */
   | 'expired'
-  /** It was handed out as often as its queue allows. */
+  /** The message was handed out as often as its queue allows. */
   | 'attempts'
   /** Its receiver has refused it for good (`nack` with `dead: true`). */
   | 'rejected'

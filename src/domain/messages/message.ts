@@ -1,4 +1,4 @@
-/** A message: what one agent, person or the daemon itself says to an agent, or puts up for whoever works a queue. */
+/** A message: what one agent, person or the daemon itself says to an agent, or puts into a work queue. */
 import { DAEMON_ID } from '../ids.ts';
 
 /** The types that the daemon knows; their payloads are checked (`src/schema/message-payloads.ts`). Users may add their own. */
@@ -41,7 +41,7 @@ export interface OutgoingMessage {
   payload: Json;
   /** 0 to 9, 9 is the most urgent. @default 4 */
   priority?: number;
-  /** Dead-lettered when it has not been acknowledged after so long. @default the queue's */
+  /** How long it may wait for its acknowledgement before it is dead-lettered. @default the queue's */
   ttlMs?: number;
   /** Ties an answer to its question. */
   correlationId?: string;

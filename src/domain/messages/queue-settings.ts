@@ -16,7 +16,7 @@ export interface QueueSettings {
   perConsumer: number | null;
   /** Messages that wait or are handed out. More are refused. */
   maxMessages: number;
-  /** Of them, from one sender. */
+  /** How many of them may be from one sender. */
   maxPerSender: number;
 }
 

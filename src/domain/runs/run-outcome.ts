@@ -17,8 +17,8 @@ export function outcomeOfRest({ how, exit, reason }: Rest): RunOutcome {
 }
 
 /**
- * How a run has ended that was to be stopped since its time was up, if its process had ended before that by itself, and
- * nobody was there to see it. Undefined: it had not.
+ * The outcome of a run whose time was up, if its process had exited by itself in time and nobody was there to see it.
+ * Undefined if it had not.
  */
 export function outcomeInTime(told: Rest, deadlineMs: number | null): RunOutcome | undefined {
   const { ran, exit, how, own } = told;

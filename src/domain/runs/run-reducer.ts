@@ -20,7 +20,7 @@ export const MAX_ATTEMPTS = 3;
 const SPAWN_DELAYS_MS = [1000, 5000];
 const BUSY_DELAY_MS = 1000;
 const MAX_BUSY_DELAY_MS = 15_000;
-/** Before it is looked again what became of a task that waits in a mailbox, or is in somebody's hands. */
+/** How long to wait before checking again on a task that waits in a mailbox, or is in somebody's hands. */
 const LOOK_AGAIN_MS = 2000;
 
 export function beginRun(): RunStep {
@@ -106,7 +106,7 @@ function started(run: RunProgress, start: RunStart, terms: RunTerms): RunStep {
         effects: [{ kind: 'wait', delayMs: Math.min(BUSY_DELAY_MS * 2 ** run.busyTries, MAX_BUSY_DELAY_MS) }],
       };
     case 'failed':
-      // It was there when the run began to wait for it.
+      // The agent was there when the run began to wait for it.
       if (start.code === 'AGENT_NOT_FOUND' && run.busyTries > 0)
         return settle(run, run.wanted ?? { state: 'cancelled', reason: 'its agent was deleted' }, terms);
       return startFailed(run, start, terms);
@@ -203,7 +203,7 @@ function wanted(run: RunProgress, outcome: RunOutcome, terms: RunTerms): RunStep
   }
 }
 
-/** What was started for it is stopped; what was running anyway is only asked to forget the task. */
+/** A process that was started for the run is stopped; an agent that ran anyway is only asked to forget the task. */
 function end(run: RunProgress, outcome: RunOutcome): RunStep {
   const { reason } = outcome;
   return {
@@ -275,7 +275,7 @@ function collected(
 
 const reasonOf = ({ rest: told, reason }: RunProgress): string => told?.reason ?? reason;
 
-/** It is known how it has ended. @param told whether people have been told, if it has failed */
+/** The outcome is known. `isTold`: people already know of a failure. */
 function settle(
   run: RunProgress,
   outcome: RunOutcome,
@@ -296,7 +296,7 @@ const done = (run: RunProgress, outcome: RunOutcome, effects: RunEffect[] = []):
   effects,
 });
 
-/** Nobody waits for a scheduled run: what went wrong with it is told, unless its agent has been reported as giving up. */
+/** Nobody waits for a scheduled run: its failure is reported, unless its agent has been reported as given up. */
 function reportOf(run: RunProgress, { state, reason }: RunOutcome, terms: RunTerms): RunEffect | undefined {
   if (terms.schedule_id === null || (state !== 'failed' && state !== 'timed_out')) return undefined;
   const gaveUp = run.rest?.how === 'disabled' && run.rest.ran && state === 'failed';

@@ -13,7 +13,7 @@ export type RunPhase =
   | { kind: 'starting' }
   | { kind: 'waiting'; why: 'spawn' | 'busy' }
   | { kind: 'running' }
-  /** It was asked to stop; with `outcome` it will have ended. */
+  /** The run is being stopped, and will have ended with `outcome`. */
   | { kind: 'ending'; outcome: RunOutcome }
   /** Without an outcome: it depends on what is found. */
   | { kind: 'collecting'; outcome: RunOutcome | null }
@@ -37,7 +37,7 @@ export interface RunProgress {
   generation: number | null;
   exit: { code: number | null; signal: string | null } | null;
   answer: RunAnswer | null;
-  /** Why its task was given up, told before the start was confirmed. Absent: it was not. */
+  /** Why the task was given up, reported before the start was confirmed. Absent: it was not. */
   undelivered?: string;
   output: string;
   /** News of the end that came while the start was not confirmed yet. */
@@ -64,7 +64,7 @@ export type RunStart =
   | { kind: 'process'; generation: number }
   /** The agent runs; the task is in its mailbox. */
   | { kind: 'mailbox'; generation: number }
-  /** It cannot begin yet: the agent is in another run, or about to stop. `reason` is a sentence. */
+  /** The run cannot begin yet: the agent is in another run, or about to stop. `reason` is a sentence. */
   | { kind: 'busy'; reason: string }
   /** `again`: another try may succeed, as the process could not be started. */
   | { kind: 'failed'; code: string; message: string; again: boolean };
@@ -80,17 +80,17 @@ export interface RunAnswer {
 
 /** The agent runs no more, and will not by itself. */
 export interface Rest {
-  /** Of the process that was started for the run; null if it ran anyway. */
+  /** Which try started the agent's process; null if the agent ran anyway. */
   attempt: number | null;
-  /** `failed`: its first start, after which nothing is left of it. */
+  /** `failed`: the agent's first start failed, and nothing is left of it. */
   how: 'completed' | 'disabled' | 'stopped' | 'deleted' | 'failed';
-  /** Of `failed`. */
+  /** `failed` only. */
   code: string | null;
   generation: number;
   /** False if no process has ended since the run began. */
   ran: boolean;
   exit: { code: number | null; signal: string | null; cause: string; /** ISO 8601. */ at?: string } | null;
-  /** Of `stopped`: how it would rest without the stop, as its process had ended by itself before that. */
+  /** `stopped` only: the process exited by itself before the stop; this is how the agent would have ended without it. */
   own?: 'completed' | 'disabled';
   /** A sentence. */
   reason: string;
@@ -102,8 +102,8 @@ export interface RunCollected {
   /** What was still on its way. */
   answer: RunAnswer | null;
   /**
-   * Of a task in a mailbox: it was acknowledged; nobody had taken it, and it was taken back; it waits on for an agent that
-   * is woken by it; or it is in somebody's hands.
+   * What became of a task in a mailbox: it was acknowledged; nobody had taken it, and it was taken back; it still waits for
+   * an agent that is woken by it; or it is in somebody's hands.
    */
   task: 'acknowledged' | 'withdrawn' | 'waiting' | 'leased';
 }

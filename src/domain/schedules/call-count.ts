@@ -43,7 +43,7 @@ function countCron(cron: CronFields, { fromMs, toMs, timezone }: CallRange, limi
   return count;
 }
 
-/** Of a day of the month and a day of the week, Temporal wants both. */
+/** Where a day of the month and a day of the week are given, Temporal wants both to match. */
 function isDayOf({ daysOfMonth, months, daysOfWeek, years }: CronFields, day: Date): boolean {
   const has = (values: number[] | null, value: number): boolean => values === null || values.includes(value);
   return (

@@ -12,16 +12,16 @@ export interface CallCounts {
 
 /** What is remembered of a schedule between two looks at it. */
 export interface SeenCounts extends CallCounts {
-  /** What has been told of the trouble that goes on. It is over when nothing has been added for `QUIET_MS`. */
+  /** What has been reported of the current trouble, which is over when nothing has been added for `QUIET_MS`. */
   told: 'nothing' | 'waiting' | 'left_out';
   /** When something was last added to it. */
   troubleAtMs: number;
 }
 
-/** Trouble that comes again after so long is told again. */
+/** How long it has to be quiet before trouble is reported again. */
 export const QUIET_MS = 3_600_000;
 
-/** Told as an incident: `severity` is `info` where calls only wait. */
+/** Reported as an incident: `severity` is `info` where calls only wait. */
 export interface CountsReport {
   severity: 'info' | 'warning';
   summary: string;
@@ -29,9 +29,9 @@ export interface CountsReport {
 }
 
 /**
- * Compares what a schedule has left out with what was known. It is told once, not once for each call.
+ * Compares what a schedule has left out with what was known. Trouble is reported once, not once for each call.
  * @param known undefined at the first look
- * @param isBackfilled true if an operator has had calls of a time that is over made: that those wait is what he asked for
+ * @param isBackfilled true if an operator has had calls of a time that is over made: that those wait is what they asked for
  */
 export function lookAtCounts(
   scheduleId: string,
@@ -51,7 +51,7 @@ export function lookAtCounts(
     const isOver = nowMs - before.troubleAtMs >= QUIET_MS;
     return { seen: { ...counts, told: isOver ? 'nothing' : before.told, troubleAtMs: before.troubleAtMs } };
   }
-  // That calls are left out is news, also when it has been told that they wait.
+  // That calls are left out is news, also after it was reported that they wait.
   const isKnown = before.told === 'left_out' || (before.told === 'waiting' && !isLeftOut);
   const told = isLeftOut || before.told === 'left_out' ? 'left_out' : 'waiting';
   const seen: SeenCounts = { ...counts, told, troubleAtMs: nowMs };
@@ -59,7 +59,7 @@ export function lookAtCounts(
   return isKnown || isAskedFor ? { seen } : { seen, report: reportOf(scheduleId, grown, counts) };
 }
 
-/** A schedule that was made anew counts from zero. */
+/** A schedule that was recreated counts from zero. */
 const grownBy = (before: number, now: number): number => (now < before ? now : now - before);
 
 type LeftOut = Omit<CallCounts, 'buffered'>;

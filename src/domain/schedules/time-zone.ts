@@ -19,7 +19,7 @@ function isKnown(name: string): boolean {
   if (Intl.supportedValuesOf('timeZone').includes(name)) return true;
   try {
     const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions();
-    // Of a name that is only written in another case, the right one comes back.
+    // For a name in the wrong case, the right one comes back.
     return timeZone === name || timeZone.toLowerCase() !== name.toLowerCase();
   } catch {
     return false;

@@ -1,6 +1,6 @@
 import type { When } from './when.ts';
 
-/** What may surprise whoever knows another cron. @param next the next times, as they are shown @param made calls so far */
+/** What may surprise people who know another cron. @param next the next times, as they are shown @param made calls so far */
 export function warningsOf(when: When, next: readonly string[], made: number): string[] {
   const warnings: string[] = [];
   const coming = next.slice(0, 3).join(', ');

@@ -78,7 +78,7 @@ export class Effects {
         try {
           await control.signalProcess({ agent_id: this.agentId, generation, signal });
         } catch (error) {
-          // An operator failed it by hand: he does not want it any more.
+          // An operator failed the activity by hand, and does not want the signal any more.
           log.warn('a signal was not delivered', { agent_id: this.agentId, signal, error: String(error) });
         } finally {
           this.deliveries -= 1;
@@ -255,7 +255,7 @@ export class Effects {
   }
 
   private async failStop({ reason, decidedAtMs }: FailStop): Promise<AgentEvent> {
-    // A life that was made anew knows its host only when it is admitted.
+    // A life that was recreated knows its host only once it is admitted.
     await condition(() => this.life.host !== null);
     const decided = { agent_id: this.agentId, reason, decided_at_ms: decidedAtMs };
     for (;;) {
@@ -268,7 +268,7 @@ export class Effects {
     }
   }
 
-  /** One at a time, however often it is told. */
+  /** One at a time, however many hints there are. */
   private async lookUp(): Promise<AgentEvent | undefined> {
     // Before the first admission there is nobody to ask, and the admission brings the same.
     if (this.life.host === null) return undefined;

@@ -136,7 +136,7 @@ function command<Name extends CommandName>(life: Life, name: Name, accept: (args
   });
 }
 
-/** It ends up in the environment of a process: what cannot stand there would keep it from starting. */
+/** The id ends up in the environment of a process: one that cannot stand there would keep the process from starting. */
 function requestIdOf(given: unknown): string | null {
   return typeof given === 'string' && given.length <= MAX_REQUEST_ID_CHARACTERS && !given.includes('\0') ? given : null;
 }

@@ -1,4 +1,4 @@
-/** What an agent's life has to say of incidents: told one after the other, so that what is over is not heard before it begins. */
+/** Reports an agent's incidents one after the other, so that the end of one never arrives before its beginning. */
 import { condition, log, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { IncidentActivities, IncidentNews } from '../../contract/incident-activities.ts';
 import { incidentIdOfAgent, incidentIdOfLimit } from '../../contract/incident-view.ts';

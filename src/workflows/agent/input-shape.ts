@@ -1,6 +1,7 @@
 /**
- * What the workflow itself reads of an input, before an activity has checked the whole of it. Whoever reaches Temporal may
- * have written it, and what the workflow trips over would fail its tasks for ever: nobody could stop the agent any more.
+ * What the workflow itself reads of an input, before an activity has checked the whole of it. Anybody who reaches
+ * Temporal may have written it, and an input that the workflow trips over would fail its tasks for ever: nobody could stop the
+ * agent any more.
  */
 import type { AgentInput } from '../../contract/agent-input.ts';
 import { isTemplateId, TEMPLATE_ID_PATTERN } from '../../domain/ids.ts';

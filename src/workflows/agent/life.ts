@@ -7,7 +7,7 @@ import type { Transition } from '../../contract/decision.ts';
 /** A run that waits for the agent to come to rest. */
 export interface Watcher {
   run_id: string;
-  /** Of the process that was started for it; null if the agent ran anyway. */
+  /** Which try of the run started the agent's process; null if the agent ran anyway. */
   attempt: number | null;
   /** The latest generation whose end was known when it began to wait. */
   from: number;
@@ -16,16 +16,16 @@ export interface Watcher {
 /** Everything that one workflow run holds, and hands to the next. Plain JSON. */
 export interface Life {
   input: AgentInput;
-  /** What it is to be from now on, if the admission accepts it; until then, and if not, `input` counts. */
+  /** A new definition waiting for admission: replaces `input` if admitted, dropped if refused. */
   proposed?: AgentInput;
   state: AgentState;
-  /** The latest that an admission brought. */
+  /** What the latest admission brought. */
   definition: Definition | null;
   /** The incarnation that the latest admission led to. */
   admittedFor?: number;
   host: string | null;
   queue: AgentEvent[];
-  /** Runs that are told when the agent has come to rest. Absent: none. */
+  /** Runs that are notified when the agent has come to rest. Absent: none. */
   watchers?: Watcher[];
   /** Signals for the process, waiting to be delivered. */
   signals: string[];
@@ -36,7 +36,7 @@ export interface Life {
   requestId: string | null;
   sequence: number;
   transitions: Transition[];
-  /** What there is to say of incidents and was not told yet, oldest first; and how often something was said. */
+  /** Incident reports not delivered yet, oldest first; `reported` numbers them. */
   reports?: IncidentNews[];
   reported?: number;
   /** Commands that may come again, the latest, and the revision that each was answered with. */

@@ -85,7 +85,7 @@ export class Publisher {
       ...(definition?.checks ? { checks: definition.checks } : {}),
       ...(definition?.wake_on_message ? { wake_on_message: true as const } : {}),
       ...(state.rules?.dependencies ? { dependencies: state.rules.dependencies } : {}),
-      // What it was asked to start with counts from then on: also for whoever asks what it is started for.
+      // What the agent is being started with counts from now on, also for those who ask which run it is started for.
       input: state.phase.kind === 'admitting' ? (proposed ?? input) : input,
       snapshot: snapshot(state),
       transitions: this.life.transitions,
@@ -95,7 +95,7 @@ export class Publisher {
   /** Each write is a history event and a row in the visibility store: only what has changed, and nothing while healthy. */
   private writeAttributes(): void {
     const { state, input, definition, host } = this.life;
-    // One write for all of them, once the admission has told the rest.
+    // One write for all of them, once the admission has brought the rest.
     if (state.phase.kind === 'admitting') return;
     const values: Record<(typeof SEARCH_ATTRIBUTES)[number], string | null | undefined> = {
       AgentId: input.agent_id,

@@ -1,4 +1,4 @@
-/** Tells runs that the agent has come to rest: from workflow to workflow, so that no death in between loses the news. */
+/** Notifies runs that the agent has come to rest: from workflow to workflow, so that no daemon's death loses the news. */
 import { getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import { runWorkflowIdOf } from '../../contract/run-view.ts';
 import { REST_SIGNAL } from '../../contract/run-workflow.ts';
@@ -15,7 +15,7 @@ export class RestWatch {
     this.life = life;
   }
 
-  /** True if somebody is to be told something. */
+  /** True if a run is to be notified. */
   get hasNews(): boolean {
     const { watchers = [], state } = this.life;
     return watchers.some((watcher) => !this.telling.has(watcher)) && restOf(state) !== undefined;
@@ -38,7 +38,7 @@ export class RestWatch {
     try {
       await getExternalWorkflowHandle(runWorkflowIdOf(watcher.run_id)).signal(REST_SIGNAL, rest);
     } catch (error) {
-      // The run is over; nobody waits any more.
+      // The run is over: nobody waits any more.
       log.info('a run is not there to be told', { run_id: watcher.run_id, error: String(error) });
     }
     this.telling.delete(watcher);
@@ -46,12 +46,12 @@ export class RestWatch {
   }
 }
 
-/** Of the same run the later one counts. */
+/** A run has one watcher: the later one counts. */
 export function addWatcher(life: Life, runId: string, attempt: number | null): void {
   const known = life.watchers?.find((watcher) => watcher.run_id === runId);
   const isSame = known !== undefined && known.attempt === attempt;
   const own = life.input.run;
-  // Of a process that was started for it before, the end counts however late somebody asks.
+  // The end of a process that was started for the run counts, however late the watcher comes.
   const from = own?.run_id === runId && own.attempt === attempt ? -1 : life.state.handled;
   const others = (life.watchers ?? []).filter((watcher) => watcher !== known);
   life.watchers = isSame ? [...others, known] : [...others, { run_id: runId, attempt, from }];
