@@ -1,8 +1,9 @@
 import type { IncidentView } from '../contract/incident-view.ts';
+import type { Shown } from '../contract/shown.ts';
 import { describeAction, type IncidentStatus, type Severity } from '../domain/incidents/incident-words.ts';
 import { describeTrouble } from '../domain/incidents/notice.ts';
 import { colors } from './colors.ts';
-import { shorten, since, table } from './output.ts';
+import { shorten, since, staleNote, table } from './output.ts';
 
 const COLOR_OF_SEVERITY: Record<Severity, (text: string) => string> = {
   info: colors.cyan,
@@ -16,7 +17,7 @@ const COLOR_OF_STATE: Record<IncidentStatus, (text: string) => string> = {
 };
 const SUMMARY_CHARACTERS = 70;
 
-export function incidentTable(incidents: IncidentView[]): string {
+export function incidentTable(incidents: Shown<IncidentView>[]): string {
   if (incidents.length === 0) return 'No incidents';
   const rows = incidents.map((incident) => [
     incident.incident_id,
@@ -27,7 +28,7 @@ export function incidentTable(incidents: IncidentView[]): string {
     since(incident.opened_at),
     shorten(incident.summary, SUMMARY_CHARACTERS),
   ]);
-  return table(['INCIDENT', 'STATE', 'SEVERITY', 'AGENT', 'COUNT', 'AGE', 'SUMMARY'], rows);
+  return table(['INCIDENT', 'STATE', 'SEVERITY', 'AGENT', 'COUNT', 'AGE', 'SUMMARY'], rows) + staleNote(incidents);
 }
 
 /** `disk-full is open (warning): the disk is nearly full` */

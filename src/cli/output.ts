@@ -81,11 +81,15 @@ export function agentTable(agents: AgentView[]): string {
     agent.template_id ?? '-',
     shorten(agent.reason, 70),
   ]);
-  const stale = agents.some((agent) => agent.stale)
-    ? `\n${colors.yellow('Temporal is away: this may have been overtaken')}`
-    : '';
-  return table(['AGENT', 'STATE', 'PID', 'GEN', 'RESTARTS', 'UP', 'CPU', 'MEM', 'TEMPLATE', 'REASON'], rows) + stale;
+  return (
+    table(['AGENT', 'STATE', 'PID', 'GEN', 'RESTARTS', 'UP', 'CPU', 'MEM', 'TEMPLATE', 'REASON'], rows) +
+    staleNote(agents)
+  );
 }
+
+/** For the end of a table. */
+export const staleNote = (shown: { stale: boolean }[]): string =>
+  shown.some(({ stale }) => stale) ? `\n${colors.yellow('Temporal is away: this may have been overtaken')}` : '';
 
 /** `worker is running, pid 4711, generation 2` */
 export function agentLine(agent: AgentView): string {

@@ -1,7 +1,8 @@
 import type { RunState, RunView } from '../contract/run-view.ts';
 import type { ScheduleView } from '../contract/schedule-view.ts';
+import type { Shown } from '../contract/shown.ts';
 import { colors } from './colors.ts';
-import { shorten, since, table } from './output.ts';
+import { shorten, since, staleNote, table } from './output.ts';
 
 const COLOR_OF_STATE: Record<RunState, (text: string) => string> = {
   starting: colors.cyan,
@@ -65,7 +66,7 @@ export function scheduleText(schedule: ScheduleView): string {
   return lines.join('\n  ');
 }
 
-export function runTable(runs: RunView[]): string {
+export function runTable(runs: Shown<RunView>[]): string {
   if (runs.length === 0) return 'No runs';
   const rows = runs.map(({ run_id, agent_id, state, started_at, ended_at, exit, task, reason }) => [
     run_id,
@@ -79,7 +80,7 @@ export function runTable(runs: RunView[]): string {
     task === null ? '-' : shorten(task, 40),
     shorten(reason, 60),
   ]);
-  return table(['RUN', 'AGENT', 'STATE', 'BEGAN', 'TOOK', 'EXIT', 'TASK', 'REASON'], rows);
+  return table(['RUN', 'AGENT', 'STATE', 'BEGAN', 'TOOK', 'EXIT', 'TASK', 'REASON'], rows) + staleNote(runs);
 }
 
 /** `run r1 of w1 has succeeded: …`, with its result and its last output. */

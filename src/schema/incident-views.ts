@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { NoticeTestResult } from '../contract/incident-activities.ts';
 import type { IncidentView } from '../contract/incident-view.ts';
+import type { Shown } from '../contract/shown.ts';
 import { DAEMON_ID } from '../domain/ids.ts';
 import {
   DAEMON_COMMANDS,
@@ -12,6 +13,7 @@ import {
   type IncidentStatus,
 } from '../domain/incidents/incident-words.ts';
 import type { Json } from '../domain/messages/message.ts';
+import { stale } from './stale.ts';
 
 const instant = z.string().meta({ format: 'date-time' });
 const json = z.custom<Json>((value) => value !== undefined).meta({ description: 'Any JSON' });
@@ -21,7 +23,7 @@ const STATES = ['open', 'acknowledged', 'resolved'] as const;
 export const incidentState = z.enum(STATES) satisfies z.ZodType<IncidentStatus>;
 export const severity = z.enum(SEVERITIES);
 
-const EXAMPLE: IncidentView = {
+const EXAMPLE: Shown<IncidentView> = {
   incident_id: 'agent.data_market.2',
   kind: 'give_up',
   severity: 'critical',
@@ -55,6 +57,7 @@ const EXAMPLE: IncidentView = {
   ],
   history: [{ at: '2026-01-01T09:00:00.000Z', says: 'opened by _daemon: 3 failures in a row' }],
   workflow_id: 'incident/agent.data_market.2',
+  stale: false,
 };
 
 export const incidentView = z
@@ -115,8 +118,9 @@ export const incidentView = z
       .meta({ description: 'Who was told, and what came of it; the latest 50' }),
     history: z.array(z.object({ at: instant, says: z.string() })).meta({ description: 'The latest 50' }),
     workflow_id: z.string(),
+    stale,
   })
-  .meta({ id: 'Incident', examples: [EXAMPLE] }) satisfies z.ZodType<IncidentView>;
+  .meta({ id: 'Incident', examples: [EXAMPLE] }) satisfies z.ZodType<Shown<IncidentView>>;
 
 export const incidentPage = z
   .object({

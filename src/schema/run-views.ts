@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import type { RunState, RunView } from '../contract/run-view.ts';
 import { OVERLAPS, type ScheduleView } from '../contract/schedule-view.ts';
+import type { Shown } from '../contract/shown.ts';
 import type { Json } from '../domain/messages/message.ts';
+import { stale } from './stale.ts';
 
 const instant = z.string().meta({ format: 'date-time' });
 const count = z.int().min(0);
@@ -79,7 +81,7 @@ export const deletedSchedule = z
 const STATES = ['starting', 'running', 'succeeded', 'failed', 'timed_out', 'cancelled'] as const;
 export const runState = z.enum(STATES) satisfies z.ZodType<RunState>;
 
-const RUN_EXAMPLE: RunView = {
+const RUN_EXAMPLE: Shown<RunView> = {
   run_id: 'run-019b7f3e',
   agent_id: 'reporter',
   state: 'succeeded',
@@ -95,6 +97,7 @@ const RUN_EXAMPLE: RunView = {
   output: 'wrote report.md',
   cleanup: 'keep',
   workflow_id: 'run/run-019b7f3e',
+  stale: false,
 };
 
 export const runView = z
@@ -114,8 +117,9 @@ export const runView = z
     output: z.string().meta({ description: 'The last lines of its output, once it has ended' }),
     cleanup,
     workflow_id: z.string(),
+    stale,
   })
-  .meta({ id: 'Run', examples: [RUN_EXAMPLE] }) satisfies z.ZodType<RunView>;
+  .meta({ id: 'Run', examples: [RUN_EXAMPLE] }) satisfies z.ZodType<Shown<RunView>>;
 
 export const runPage = z
   .object({

@@ -5,6 +5,7 @@ import type { DaemonPhase, DaemonView, HostView, PortName } from '../contract/da
 import type { Transition } from '../contract/decision.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { ERRORS, type ErrorBody, type ErrorCode } from '../contract/errors.ts';
+import { stale } from './stale.ts';
 
 /** Fails to compile when a name is missing or too much. */
 const names = <Name extends string>(all: Record<Name, true>) => z.enum(Object.keys(all) as [Name, ...Name[]]);
@@ -97,7 +98,7 @@ const agentFields = {
   run_id: workflowRunId,
   host: z.string().nullable(),
   labels: z.record(z.string(), z.string()),
-  stale: z.boolean().meta({ description: 'True while Temporal cannot be reached: this may have been overtaken' }),
+  stale,
   origin: z.string().meta({ description: 'Where it comes from: `file <path>`, `api` or `temporal`' }),
   desired: z.enum(['running', 'paused', 'stopped', 'deleted']),
   revision: count.meta({ description: 'The last command that has been dealt with' }),

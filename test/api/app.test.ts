@@ -411,6 +411,19 @@ describe('probes', () => {
       critical_down: api.state.criticalDown,
     });
   });
+  test.each([
+    ['/runs', 'runs'],
+    ['/incidents', 'incidents'],
+  ] as const)('GET %s, and one of them, are marked stale while Temporal is away', async (path, name) => {
+    const seen = async (): Promise<unknown[]> => {
+      const list = (await send('GET', path)).json() as Record<string, { stale?: boolean }[]>;
+      const one = (await send('GET', `${path}/x`)).json() as { stale?: boolean };
+      return [list[name]?.map(({ stale }) => stale), one.stale];
+    };
+    expect(await seen()).toEqual([[false], false]);
+    api.state.reachable = false;
+    expect(await seen()).toEqual([[true], true]);
+  });
   test('GET /healthz is ok but degraded without Temporal', async () => {
     api.state.reachable = false;
     const response = await open('/healthz');

@@ -8,6 +8,7 @@ import type { CommandLimit } from '../command-limit.ts';
 import { cursorOf, numberCursor } from '../cursor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { callOf } from '../request-context.ts';
+import { showing } from '../show.ts';
 import { noQuery, whole } from '../request-schema.ts';
 
 const params = strict({ incident_id: incidentId });
@@ -24,9 +25,10 @@ export const INCIDENT_VERBS = ['acknowledge', 'resolve', 'reopen', 'approve', 'r
 
 /** Incidents and approvals, and a test of the channels to people. */
 export function incidentRoutes(
-  { incidents }: Pick<ApiDeps, 'incidents'>,
+  { incidents, temporal }: Pick<ApiDeps, 'incidents' | 'temporal'>,
   limit: CommandLimit,
 ): FastifyPluginCallbackZod {
+  const shown = showing(temporal);
   return (app, _options, done) => {
     const report = { schema: { querystring: noQuery, body: incidentReportSchema } };
     app.post('/incidents', report, async (request, reply) => {
@@ -35,7 +37,7 @@ export function incidentRoutes(
       if (call.caller.kind === 'agent') limit.take(call.caller.agent_id);
       const { created, settled, incident } = await incidents.report(call, request.body);
       reply.header('location', `/incidents/${incident.incident_id}`);
-      return reply.code(settled ? (created ? 201 : 200) : 202).send(incident);
+      return reply.code(settled ? (created ? 201 : 200) : 202).send(shown(incident));
     });
 
     app.get('/incidents', { schema: { querystring: listQuery } }, async (request) => {
@@ -47,18 +49,18 @@ export function incidentRoutes(
         ...(agent_id === undefined ? {} : { agent_id }),
         ...(before === undefined ? {} : { before }),
       });
-      return { incidents: page.incidents, next_cursor: page.next === null ? null : cursorOf(page.next) };
+      return { incidents: page.incidents.map(shown), next_cursor: page.next === null ? null : cursorOf(page.next) };
     });
 
-    app.get('/incidents/:incident_id', { schema: { params, querystring: noQuery } }, (request) =>
-      incidents.get(callOf(request), request.params.incident_id),
+    app.get('/incidents/:incident_id', { schema: { params, querystring: noQuery } }, async (request) =>
+      shown(await incidents.get(callOf(request), request.params.incident_id)),
     );
 
     for (const verb of INCIDENT_VERBS) {
       const schema = { params, querystring: noQuery, body: incidentWord };
-      app.post(`/incidents/:incident_id/${verb}`, { schema }, (request) => {
+      app.post(`/incidents/:incident_id/${verb}`, { schema }, async (request) => {
         const id = (request.params as { incident_id: string }).incident_id;
-        return incidents.act(callOf(request), verb, id, request.body ?? {});
+        return shown(await incidents.act(callOf(request), verb, id, request.body ?? {}));
       });
     }
 

@@ -6,6 +6,7 @@ import { runState } from '../../schema/run-views.ts';
 import { cursorOf, numberCursor } from '../cursor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { callOf } from '../request-context.ts';
+import { showing } from '../show.ts';
 import { durationMs, noBody, noQuery, whole } from '../request-schema.ts';
 
 const MAX_WAIT_MS = 600_000;
@@ -24,14 +25,15 @@ const listQuery = strict({
 /** A session is a run: both names lead to the same. */
 export const RUN_PATHS = ['/runs', '/sessions'] as const;
 
-export function runRoutes({ runs }: Pick<ApiDeps, 'runs'>): FastifyPluginCallbackZod {
+export function runRoutes({ runs, temporal }: Pick<ApiDeps, 'runs' | 'temporal'>): FastifyPluginCallbackZod {
+  const shown = showing(temporal);
   return (app, _options, done) => {
     for (const path of RUN_PATHS) {
       app.post(path, { schema: { querystring: startQuery } }, async (request, reply) => {
         const input = parseRunRequest(request.body);
         const run = await runs.create(callOf(request), input, { waitMs: request.query.wait });
         reply.header('location', `${path}/${run.run_id}`);
-        return reply.code(201).send(run);
+        return reply.code(201).send(shown(run));
       });
 
       app.get(path, { schema: { querystring: listQuery } }, async (request) => {
@@ -42,17 +44,17 @@ export function runRoutes({ runs }: Pick<ApiDeps, 'runs'>): FastifyPluginCallbac
           ...(state === undefined ? {} : { state }),
           ...(before === undefined ? {} : { before }),
         });
-        return { runs: page.runs, next_cursor: page.next === null ? null : cursorOf(page.next) };
+        return { runs: page.runs.map(shown), next_cursor: page.next === null ? null : cursorOf(page.next) };
       });
 
-      app.get(`${path}/:run_id`, { schema: { params, querystring: noQuery } }, (request) =>
-        runs.get(callOf(request), request.params.run_id),
+      app.get(`${path}/:run_id`, { schema: { params, querystring: noQuery } }, async (request) =>
+        shown(await runs.get(callOf(request), request.params.run_id)),
       );
 
       const cancel = { schema: { params, querystring: cancelQuery, body: noBody } };
       app.post(`${path}/:run_id/cancel`, cancel, async (request, reply) => {
         const run = await runs.cancel(callOf(request), request.params.run_id, { waitMs: request.query.wait });
-        return reply.code(run.ended_at === null ? 202 : 200).send(run);
+        return reply.code(run.ended_at === null ? 202 : 200).send(shown(run));
       });
     }
     done();

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import type { Command } from 'commander';
 import type { IncidentReport, IncidentView } from '../../contract/incident-view.ts';
+import type { Shown } from '../../contract/shown.ts';
 import { CodedError } from '../../contract/errors.ts';
 import { contextOf } from '../context.ts';
 import { incidentPath, type DaemonClient, type Query } from '../daemon-client.ts';
@@ -41,7 +42,7 @@ interface WordOptions {
 }
 
 interface Page {
-  incidents: IncidentView[];
+  incidents: Shown<IncidentView>[];
   next_cursor: string | null;
 }
 
@@ -136,7 +137,7 @@ async function listed(daemon: DaemonClient, options: ListOptions): Promise<Page>
   const wanted = Number(limit);
   if (!/^\d{1,5}$/.test(limit) || wanted < 1)
     throw new CodedError('INVALID_REQUEST', `--limit is ${limit}; expected a whole number from 1 to 99999`);
-  const incidents: IncidentView[] = [];
+  const incidents: Shown<IncidentView>[] = [];
   let cursor: string | undefined;
   for (;;) {
     const query: Query = { state, severity, agent_id: agent, limit: 500, cursor };

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { RunView } from '../../contract/run-view.ts';
+import type { Shown } from '../../contract/shown.ts';
 import { contextOf } from '../context.ts';
 import { runPath, type DaemonClient } from '../daemon-client.ts';
 import { withExamples } from '../examples.ts';
@@ -27,7 +28,7 @@ export function addRunCommands(program: Command): void {
     .action(async (options: { agent?: string; state?: string; limit: string; watch?: boolean }, command: Command) => {
       const { json, daemon } = contextOf(command);
       const query = { agent_id: options.agent, state: options.state, limit: options.limit };
-      const list = () => daemon.json<{ runs: RunView[] }>('GET', '/runs', { query });
+      const list = () => daemon.json<{ runs: Shown<RunView>[] }>('GET', '/runs', { query });
       if (options.watch) return watching(json, list, (answer) => runTable(answer.runs));
       const answer = await list();
       print(json, answer, () => runTable(answer.runs));

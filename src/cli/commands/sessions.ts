@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { DeliveryView, QueueView, SentView, StoredMessageView } from '../../contract/messaging-views.ts';
 import type { AgentView } from '../../contract/agent-view.ts';
 import type { RunView } from '../../contract/run-view.ts';
+import type { Shown } from '../../contract/shown.ts';
 import { CodedError, ERRORS } from '../../contract/errors.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
 import { mailboxOf } from '../../domain/messages/queue-name.ts';
@@ -38,7 +39,7 @@ interface Session {
 
 interface Sessions {
   sessions: Session[];
-  runs: RunView[];
+  runs: Shown<RunView>[];
 }
 
 interface Answered {
@@ -101,7 +102,7 @@ async function sessionsOf(daemon: DaemonClient, all: boolean): Promise<Sessions>
   const [{ agents }, { queues }, { runs }] = await Promise.all([
     daemon.json<{ agents: AgentView[] }>('GET', '/agents'),
     daemon.json<{ queues: QueueView[] }>('GET', '/queues'),
-    daemon.json<{ runs: RunView[] }>('GET', '/runs', { query: { limit: MAX_RUNS } }),
+    daemon.json<{ runs: Shown<RunView>[] }>('GET', '/runs', { query: { limit: MAX_RUNS } }),
   ]);
   const mail = new Map(queues.map((queue) => [queue.name, queue]));
   const sessions = agents
