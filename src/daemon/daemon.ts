@@ -76,6 +76,7 @@ export class Daemon {
       },
       onStuck: (stuck) => {
         options.log.warn(stuck, 'a process cannot be killed');
+        this.parts?.host.onStuck(stuck);
         this.parts?.incidents.stalled(stuck);
       },
       onReconnected: async () => {

@@ -157,6 +157,11 @@ export class Host {
     return this.watches.heartbeat(...said);
   }
 
+  /** A process of the tree outlives SIGKILL. */
+  onStuck({ agent, generation, pid, kernel_state }: Events['stuck']): void {
+    this.watches.get(agent, generation)?.noteStuck({ pid, kernel_state });
+  }
+
   /** The custodian tells that an incarnation has ended. Rings first: what waits for the verdict waits for a restart. */
   onExit({ agent, exit, custody }: Events['exit']): void {
     if (isReserved(agent)) return;

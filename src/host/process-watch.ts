@@ -43,6 +43,7 @@ export class ProcessWatch {
   private limitState: LimitState = WITHIN_LIMITS;
   private resources: Resources | undefined;
   private heartbeat: Heartbeat | undefined;
+  private stuck: ProcessFacts['stuck'];
   private beatToldMs = -Infinity;
   private isStopping = false;
   private isClosed = false;
@@ -79,6 +80,7 @@ export class ProcessWatch {
       log_path: logPath,
       last_exit: null,
       ...(this.health ? { health: { state: this.finding.health, reason: this.finding.reason } } : {}),
+      ...(this.stuck ? { stuck: this.stuck } : {}),
       ...(this.resources ? { resources: this.resources } : {}),
       ...(this.heartbeat ? { heartbeat: this.heartbeat } : {}),
     };
@@ -109,6 +111,13 @@ export class ProcessWatch {
   stopping(): void {
     this.isStopping = true;
     this.setActive();
+  }
+
+  /** This process of its tree cannot be killed; told again as long as it is so. */
+  noteStuck(stuck: NonNullable<ProcessFacts['stuck']>): void {
+    if (isDeepStrictEqual(stuck, this.stuck)) return;
+    this.stuck = stuck;
+    this.options.onChange(true);
   }
 
   beat(heartbeat: Heartbeat): void {

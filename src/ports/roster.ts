@@ -73,6 +73,8 @@ export interface ProcessFacts {
     state: 'starting' | 'healthy' | 'unhealthy';
     /** A sentence; empty if nothing is wrong. */ reason: string;
   };
+  /** Of its tree, what lives on after SIGKILL. */
+  stuck?: { pid: number; kernel_state: string };
   /** What its whole tree takes, as last seen; a change too small to matter is not told. */
   resources?: Resources;
   /** The last that it has said about itself. */

@@ -15,8 +15,11 @@ export function viewOf({ agent_id, decision, process }: RosterRow, stale: boolea
     template_id: decision.template_id,
     ...((stale ? undecidedEnd(decision, process) : undefined) ?? {
       state,
-      // Why it runs is of no interest then.
-      reason: (state === 'unready' && live?.health?.reason) || decision.reason,
+      // Why it runs, or is to end, is of no interest then.
+      reason:
+        (state === 'unready' && live?.health?.reason) ||
+        (state === 'stopping' && live?.stuck && describeStuck(live.stuck)) ||
+        decision.reason,
     }),
     pid: live?.pid ?? null,
     generation: decision.generation,
@@ -50,6 +53,9 @@ function undecidedEnd(
   const state = end.cause === 'operator' ? 'stopped' : 'backoff';
   return { state, reason: `${end.reason}; what follows is decided when Temporal is back` };
 }
+
+const describeStuck = ({ pid, kernel_state: state }: NonNullable<ProcessFacts['stuck']>): string =>
+  `pid ${pid} cannot be killed: it survives SIGKILL in kernel state ${state}`;
 
 const limitsView = ({ memoryBytes, cpuPercent, forMs, action }: LimitPolicy): NonNullable<AgentView['limits']> => ({
   memory_bytes: memoryBytes,

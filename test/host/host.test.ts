@@ -102,3 +102,12 @@ test('Host tells every stop that waits for an end, also those from before the cu
   tellExit(host, 3);
   expect(rung.toSorted()).toEqual(['a/3', 'a/stop/3', 'a/stop/3/1']);
 });
+
+test('Host tells the roster once of what cannot be killed, of the generation that it watches', async () => {
+  const { host, recorded } = hostOf({ spawn: spawned });
+  await spawn(host, 2);
+  const stuck = { agent: 'a', generation: 2, pid: 8, kernel_state: 'D' };
+  recorded.length = 0;
+  for (const told of [{ ...stuck, generation: 1 }, stuck, stuck]) host.onStuck(told);
+  expect(recorded).toMatchObject([['a', { generation: 2, pid: 7, stuck: { pid: 8, kernel_state: 'D' } }]]);
+});

@@ -40,6 +40,13 @@ test('viewOf shows the pid of a process that is being stopped', () => {
   expect(viewOf(row, true)).toMatchObject({ state: 'stopping', pid: 42, stale: true });
 });
 
+test('viewOf shows what cannot be killed as the reason for as long as its stop lasts', () => {
+  const facts = { generation: 2, pid: 42, stuck: { pid: 43, kernel_state: 'D' } };
+  const stopping = rowOf({ generation: 2, phase: { kind: 'stopping' }, reason: 'stopped by an operator' }, facts);
+  expect(viewOf(stopping, false).reason).toBe('pid 43 cannot be killed: it survives SIGKILL in kernel state D');
+  expect(viewOf(rowOf({ generation: 2, reason: 'created' }, facts), false).reason).toBe('created');
+});
+
 test('viewOf takes the last exit from the host with its log, from the workflow if the host has none or an older one', () => {
   const seen = { last_exit: { ...exit(2), reason: 'seen', log_tail: 'boom' } };
   const snapshot = rowOf({}).decision.snapshot;
