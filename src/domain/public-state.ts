@@ -37,6 +37,15 @@ export function publicState(phase: Phase, generation: number, process: Liveness 
   }
 }
 
+/** How a history calls what was decided; `incident` is what people must know. */
+export type TransitionState = PublicState | 'deleted' | 'incident';
+
+/** The word that everybody reads for a decision, before its host has seen anything of it. */
+export function transitionState(state: Phase['kind'] | 'incident'): TransitionState {
+  if (state === 'incident') return state;
+  return state === 'closed' ? 'deleted' : publicState({ kind: state } as Phase, 0, null);
+}
+
 /** `agent_state{agent}`: 1 while the process lives, stands not still and, where readiness is declared, is ready; else 0. */
 export function isUp(process: Liveness | null): boolean {
   return process !== null && process.pid !== null && process.ready && !process.paused;

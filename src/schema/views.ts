@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { AgentView, PublicState } from '../contract/agent-view.ts';
 import type { DaemonPhase, DaemonView, HostView, PortName } from '../contract/daemon-view.ts';
-import type { Transition } from '../contract/decision.ts';
+import type { TransitionState } from '../domain/public-state.ts';
 import type { ReloadView } from '../contract/reload-view.ts';
 import { ERRORS, type ErrorBody, type ErrorCode } from '../contract/errors.ts';
 import { stale } from './stale.ts';
@@ -136,19 +136,7 @@ const cursor = z.string().nullable().meta({ description: 'For `cursor` of the ne
 
 export const agentPage = z.object({ agents: z.array(agentView), next_cursor: cursor }).meta({ id: 'AgentPage' });
 
-const transitionState = names<Transition['state']>({
-  admitting: true,
-  waiting: true,
-  live: true,
-  paused: true,
-  stopping: true,
-  stopped: true,
-  backoff: true,
-  completed: true,
-  disabled: true,
-  closed: true,
-  incident: true,
-});
+const transitionState = z.enum([...publicState.options, 'deleted', 'incident']) satisfies z.ZodType<TransitionState>;
 
 const historyFields = {
   id: z.int().meta({ description: 'Position in the history of all agents; grows' }),

@@ -86,7 +86,8 @@ describe('reads', () => {
   test('GET history pages', async () => {
     expect((await send('GET', '/agents/a/history?limit=3&before=99')).json()).toMatchObject({
       next_before: 28,
-      entries: [{ id: 30 }, {}, {}],
+      // In the words in which agents are shown.
+      entries: [{ id: 30, state: 'starting' }, {}, {}],
     });
     expect(lastAsked().args[1]).toEqual({ limit: 3, before: 99 });
     expect((await send('GET', '/agents/a/history')).json().next_before).toBeNull();

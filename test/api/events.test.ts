@@ -75,7 +75,7 @@ describe('GET /events', () => {
     await until(() => seen.text.includes('event: removed'), { what: 'the last event' });
     const [head, ...events] = seen.text.split('\n\n');
     expect(head).toBe('retry: 2000\n: follows');
-    expect(events[0]).toMatch(/^id: 7\nevent: transition\ndata: \{"agent_id":"a".*\}$/);
+    expect(events[0]).toMatch(/^id: 7\nevent: transition\ndata: \{"agent_id":"a".*"state":"starting".*\}$/);
     expect(events[1]).toMatch(/^event: agent\ndata: \{.*"reason":"two\\nlines".*\}$/);
     expect(events[2]).toBe('event: removed\ndata: {"agent_id":"b"}');
     expect(seen.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');

@@ -329,7 +329,7 @@ describe('agents', () => {
     expect((await cli(['agents', 'show', 'a'])).out).toContain('openstarry-daemon agents start a\n');
     api.state.answer = undefined;
     expect((await cli(['agents', 'history', 'a', '-n', '2'])).out).toMatch(
-      /^ID +AT +GEN +STATE +REASON\n30 +1970-01-01T00:00:00\.000Z +1 +live +created\n/,
+      /^ID +AT +GEN +STATE +REASON\n30 +1970-01-01T00:00:00\.000Z +1 +starting +created\n/,
     );
   });
   test('logs prints lines, as JSON with --json', async () => {

@@ -10,6 +10,7 @@ import { cursor, cursorOf, numberCursor } from '../cursor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { agentPath, commandOptions, duration, flag, noBody, noQuery, wait, whole } from '../request-schema.ts';
 import { callOf } from '../request-context.ts';
+import { historyEntry } from '../show.ts';
 
 const grace = { grace: duration.optional() };
 const stopQuery = strict({ wait, ...grace });
@@ -123,7 +124,11 @@ export function agentRoutes(deps: ApiDeps, limit: CommandLimit): FastifyPluginCa
       const entries = await orchestrator.history(callOf(request), request.params.agent_id, page);
       const oldest = entries.length === count ? entries.at(-1)?.id : undefined;
       // A full page may have been the last one; then the next is empty.
-      return { entries, next_cursor: oldest === undefined ? null : cursorOf(oldest), next_before: oldest ?? null };
+      return {
+        entries: entries.map(historyEntry),
+        next_cursor: oldest === undefined ? null : cursorOf(oldest),
+        next_before: oldest ?? null,
+      };
     });
     done();
   };

@@ -7,6 +7,7 @@ import type { ApiDeps } from '../deps.ts';
 import { EventStreams, eventText, lastEventId } from '../event-stream.ts';
 import { callOf } from '../request-context.ts';
 import { whole } from '../request-schema.ts';
+import { historyEntry } from '../show.ts';
 
 const eventQuery = strict({
   agent_id: z
@@ -35,7 +36,7 @@ export function eventRoute({ orchestrator, ends, streamTimes }: ApiDeps): Fastif
 function textOf(event: FleetEvent): string {
   switch (event.kind) {
     case 'transition':
-      return eventText('transition', event.transition, event.transition.id);
+      return eventText('transition', historyEntry(event.transition), event.transition.id);
     case 'agent':
       return eventText('agent', event.agent);
     case 'removed':

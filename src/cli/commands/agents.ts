@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { AgentView } from '../../contract/agent-view.ts';
 import type { Transition } from '../../contract/decision.ts';
+import type { TransitionState } from '../../domain/public-state.ts';
 import { agentPath } from '../daemon-client.ts';
 import { addAgentVerbs } from './agent-verbs.ts';
 import { addRemoveCommand } from './remove.ts';
@@ -13,7 +14,7 @@ import { addSpawnCommand } from './spawn.ts';
 import { watchAgents } from '../watch.ts';
 
 /** An entry of `GET /agents/{id}/history`. */
-type HistoryEntry = Transition & { id: number; run_id: string };
+type HistoryEntry = Omit<Transition, 'state'> & { state: TransitionState; id: number; run_id: string };
 
 interface ListOptions {
   state?: string;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentView } from '../../contract/agent-view.ts';
 import { DAEMON_SENDER } from '../../domain/messages/message.ts';
 import { stateTopicOf } from '../../domain/messages/topic.ts';
-import { publicState } from '../../domain/public-state.ts';
+import { transitionState } from '../../domain/public-state.ts';
 import type { MessageBus, OutgoingEvent } from '../../ports/message-bus.ts';
 import type { AgentTransition, Roster, RosterRow } from '../../ports/roster.ts';
 import { fleetEvents } from '../fleet-events.ts';
@@ -90,7 +90,7 @@ export class AgentEvents {
     if (state === 'incident') return;
     this.#said.delete(agent_id);
     await this.#publish(
-      { agent_id, state: wordOf(state), reason, generation, at: new Date(at_ms).toISOString() },
+      { agent_id, state: transitionState(state), reason, generation, at: new Date(at_ms).toISOString() },
       `${run_id}/${sequence}`,
     );
   }
@@ -118,9 +118,3 @@ type StateEvent = { agent_id: string; state: string; reason: string; generation:
 
 const isProcessState = ({ state }: AgentView): boolean => state === 'running' || state === 'unready';
 const saidOf = ({ state, generation }: AgentView): string => `${state}/${generation}`;
-
-/** The word that everybody reads for this decision, before its host has seen anything. */
-function wordOf(state: Exclude<AgentTransition['state'], 'incident'>): string {
-  if (state === 'closed') return 'deleted';
-  return publicState({ kind: state } as RosterRow['decision']['phase'], 0, null);
-}
