@@ -56,7 +56,7 @@ export interface Custodian {
   custody(agent: string): Answer<'custody'>;
   settings(params: SettingsParams): Answer<'settings'>;
   forget(agent: string): Answer<'forget'>;
-  order(agent: string, verb: 'stop' | 'delete'): Answer<'order'>;
+  order(agent: string, verb: 'stop' | 'delete', at?: string): Answer<'order'>;
   orders(): Answer<'orders'>;
   orderDone(agent: string, at?: string): Answer<'order_done'>;
   shutdown: Shutdown;
@@ -262,11 +262,10 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog, c
       return {};
     },
 
-    async order(agent, verb) {
+    async order(agent, verb, at = new Date().toISOString()) {
       // Who gave the order relies on it: it must not be only in memory. One that is refused must not be carried out
       // either: it would come after orders that were given since.
       const before = journal.entries.get(agent)?.order;
-      const at = new Date().toISOString();
       const refusal = (why: string, errno = 'EIO') =>
         new Refusal('RESOURCE_EXHAUSTED', `The order for ${agent} cannot be kept in ${stateDir}: ${why}`, { errno });
       try {

@@ -121,6 +121,11 @@ function settingsParams(params: Fields): SettingsParams {
 const nothing = () => ({});
 const onlyAgent = (params: Fields) => ({ agent: agentName(params['agent']) });
 
+const ofOrder = (params: Fields) => ({
+  ...onlyAgent(params),
+  ...(params['at'] === undefined ? {} : { at: text('at', params['at']) }),
+});
+
 const process = (params: Fields) => ({
   agent: agentName(params['agent']),
   generation: generation(params['generation']),
@@ -145,12 +150,12 @@ const CHECKS: { [M in keyof Methods]: (params: Fields) => Methods[M][0] } = {
     return { agents: (agents as unknown[]).map((agent) => agentName(agent, 'agents')) };
   },
   forget: onlyAgent,
-  order: (params) => ({ agent: agentName(params['agent']), verb: oneOf('verb', params['verb'], ['stop', 'delete']) }),
-  orders: nothing,
-  order_done: (params) => ({
-    ...onlyAgent(params),
-    ...(params['at'] === undefined ? {} : { at: text('at', params['at']) }),
+  order: (params) => ({
+    ...ofOrder(params),
+    verb: oneOf('verb', params['verb'], ['stop', 'delete']),
   }),
+  orders: nothing,
+  order_done: ofOrder,
   settings: settingsParams,
   shutdown: shutdownParams,
   keep: ({ spawn }) => ({

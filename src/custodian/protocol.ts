@@ -156,7 +156,8 @@ export interface Methods {
   trees: [{ agents?: string[] }, { trees: Record<string, number[]> }];
   /** After a delete: the last exit goes, the fence stays for 30 days. */
   forget: [{ agent: string }, Record<string, never>];
-  order: [{ agent: string; verb: Order['verb'] }, Record<string, never>];
+  /** With `at` the order can be taken back by that name, also if nobody has heard whether it was kept. */
+  order: [{ agent: string; verb: Order['verb']; at?: string }, Record<string, never>];
   orders: [Record<string, never>, { orders: Order[] }];
   /** With `at` only if that order is still the one that stands: a later one is not done yet. */
   order_done: [{ agent: string; at?: string }, Record<string, never>];

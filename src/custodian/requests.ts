@@ -66,7 +66,7 @@ export function createRequests({ custodian, keeper, about, daemon, end }: Reques
     resume: (params) => custodian.resume(params),
     trees: ({ agents }) => custodian.trees(agents),
     forget: ({ agent }) => custodian.forget(agent),
-    order: ({ agent, verb }) => custodian.order(agent, verb),
+    order: ({ agent, verb, at }) => custodian.order(agent, verb, at),
     orders: () => custodian.orders(),
     order_done: ({ agent, at }) => custodian.orderDone(agent, at),
     settings: (params) => custodian.settings(params),

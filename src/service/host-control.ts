@@ -8,4 +8,9 @@ export interface HostControl {
    * @throws CodedError CUSTODIAN_UNAVAILABLE
    */
   order(agentId: string, verb: 'stop' | 'delete', stop: StopPolicy): Promise<void>;
+  /**
+   * To be called before a command that lets the agent run: an order that is still kept would come after it, and undo it.
+   * @throws CodedError TEMPORAL_UNAVAILABLE if one cannot be handed over now; CUSTODIAN_UNAVAILABLE if nobody can tell
+   */
+  handOver(agentId: string): Promise<void>;
 }

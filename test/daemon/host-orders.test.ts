@@ -1,13 +1,20 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { custodyRecords, hostOrders } from '../../src/daemon/host-orders.ts';
+import { CodedError } from '../../src/contract/errors.ts';
+import { custodyRecords, hostOrders, UnansweredOrders } from '../../src/daemon/host-orders.ts';
 import { createTestHost, isAlive, type TestHost } from '../support/custodian.ts';
 import { until } from '../support/wait.ts';
 
 let host: TestHost;
 let kept = 0;
-const link: Parameters<typeof hostOrders>[0] = { call: (method, params) => host.client.request(method, params) };
-const control = hostOrders(link, async () => void (kept += 1));
-const records = custodyRecords(link);
+type Link = Parameters<typeof hostOrders>[0];
+const link: Link = {
+  call: (method, params) => host.client.request(method, params),
+  callUntilAnswered: (method, params) => host.client.request(method, params),
+};
+const unanswered = new UnansweredOrders(link);
+const ways = { onKept: async () => void (kept += 1), handOver: async () => undefined };
+const control = hostOrders(link, unanswered, ways);
+const records = custodyRecords(link, unanswered);
 const STOP = { signal: 'SIGTERM', graceMs: 500 };
 
 beforeAll(async () => void (host = await createTestHost()));
@@ -41,7 +48,56 @@ test('an order for an agent that never ran: nothing is started until it has been
 });
 
 test('an order that cannot be kept is refused', async () => {
-  const broken = hostOrders({ call: () => Promise.reject(new Error('no connection')) }, async () => void (kept += 1));
+  const none: Link = {
+    call: () => Promise.reject(new Error('no connection')),
+    callUntilAnswered: () => Promise.reject(new Error('no connection')),
+  };
+  const broken = hostOrders(none, new UnansweredOrders(none), ways);
   await expect(broken.order('a', 'stop', STOP)).rejects.toMatchObject({ code: 'CUSTODIAN_UNAVAILABLE' });
   expect(kept).toBe(0);
+});
+
+/** The custodian does what it is asked for, and the answer to this method is not heard. */
+const deafTo = (lost: string): Link => ({
+  async call(method, params) {
+    const answer = await link.call(method, params);
+    if (method === lost) throw new CodedError('CUSTODIAN_UNAVAILABLE', `did not answer \`${method}\``);
+    return answer;
+  },
+  callUntilAnswered: (method, params) => link.callUntilAnswered(method, params),
+});
+
+test('an order that was refused because the custodian did not answer is not carried out later', async () => {
+  await control.order('deaf', 'stop', STOP);
+  const [accepted] = await records.orders();
+  const deaf = deafTo('order');
+  await expect(hostOrders(deaf, unanswered, ways).order('deaf', 'delete', STOP)).rejects.toMatchObject({
+    code: 'CUSTODIAN_UNAVAILABLE',
+  });
+  // What had been accepted before it still is.
+  expect(await records.orders()).toEqual([accepted]);
+  await records.orderDone(accepted!);
+  await expect(hostOrders(deaf, unanswered, ways).order('deaf', 'delete', STOP)).rejects.toThrow('did not answer');
+  expect(await records.orders()).toEqual([]);
+});
+
+test('an order that is kept is not refused because the process was not ended at once', async () => {
+  const failing: Link = {
+    call: link.call,
+    callUntilAnswered: (method, params) =>
+      method === 'stop' ? Promise.reject(new Error('no connection')) : link.callUntilAnswered(method, params),
+  };
+  await hostOrders(failing, unanswered, ways).order('later', 'stop', STOP);
+  const [order] = await records.orders();
+  expect(order).toMatchObject({ agent: 'later', verb: 'stop' });
+  await records.orderDone(order!);
+});
+
+test('before an agent may run again, what was ordered for it is handed over', async () => {
+  await control.handOver('again');
+  await control.order('again', 'stop', STOP);
+  await expect(control.handOver('again')).rejects.toMatchObject({ code: 'TEMPORAL_UNAVAILABLE' });
+  const [order] = await records.orders();
+  await hostOrders(link, unanswered, { ...ways, handOver: () => records.orderDone(order!) }).handOver('again');
+  expect(await records.orders()).toEqual([]);
 });

@@ -73,7 +73,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     logs,
     client,
     temporal: { reachable: () => link.up },
-    host: { order: async (...order) => void orders.push(order) },
+    host: { order: async (...order) => void orders.push(order), handOver: (agentId) => host.handOver(agentId) },
     admit: host.admit,
     sign: (input) => ({ ...input, signature: 'signed' }),
     liveGeneration: host.liveGeneration,

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { CodedError } from '../../src/contract/errors.ts';
 import { workflowIdOf } from '../../src/contract/names.ts';
 import type { Order } from '../../src/custodian/protocol.ts';
 import { OrderHandover } from '../../src/host/order-handover.ts';
 import { until } from '../support/wait.ts';
-import { ADMIN, startLives, type Lives } from './lives.ts';
+import { ADMIN, codesOf, startLives, type Lives } from './lives.ts';
 
 let lives: Lives;
 beforeAll(async () => {
@@ -58,4 +59,24 @@ it('an order that comes while others are handed over is with its workflow before
   for (const agent_id of ['b', 'd'])
     await until(async () => (await orchestrator.get(ADMIN, agent_id)).state === 'stopped', { what: agent_id });
   expect(await orchestrator.get(ADMIN, 'c')).toMatchObject({ state: 'running', generation: 2 });
+});
+
+it('an agent is not let run before what was ordered for it has been handed over', async () => {
+  const { orchestrator, host } = lives;
+  await orchestrator.create(ADMIN, { agent_id: 'e', template_id: 'ok' });
+  await orchestrator.command(ADMIN, 'stop', 'e');
+  const asked: string[] = [];
+  host.handOver = async (agentId) => {
+    asked.push(agentId);
+    throw new CodedError('TEMPORAL_UNAVAILABLE', 'The stop has not reached Temporal yet');
+  };
+  const calls = [
+    orchestrator.command(ADMIN, 'start', 'e'),
+    orchestrator.command(ADMIN, 'restart', 'e'),
+    orchestrator.command(ADMIN, 'resume', 'e'),
+  ];
+  expect(await codesOf(calls)).toEqual(calls.map(() => 'TEMPORAL_UNAVAILABLE'));
+  expect(asked).toEqual(['e', 'e', 'e']);
+  host.handOver = async () => undefined;
+  expect(await orchestrator.command(ADMIN, 'start', 'e')).toMatchObject({ agent: { state: 'running', generation: 2 } });
 });

@@ -20,6 +20,8 @@ export class PretendHost {
   readonly signals: string[] = [];
   /** What an admission waits for before it is answered. */
   beforeAdmission: () => Promise<void> = async () => undefined;
+  /** What a command that lets an agent run waits for: orders that the custodian keeps. */
+  handOver: (agentId: string) => Promise<void> = async () => undefined;
   readonly #roster: Roster;
   readonly #live = new Map<
     string,

@@ -30,7 +30,7 @@ import { readAgentToken } from '../../trust/agent-token.ts';
 import type { Configuration } from '../configuration/configuration.ts';
 import { IncidentParts } from './incident-parts.ts';
 import { HttpServers } from '../http-servers.ts';
-import { custodyRecords, hostOrders } from '../host-orders.ts';
+import { custodyRecords, hostOrders, UnansweredOrders } from '../host-orders.ts';
 import type { MessageStores } from './message-stores.ts';
 import { createMessaging } from './messaging-parts.ts';
 import { Snapshots } from '../snapshots.ts';
@@ -79,7 +79,8 @@ export async function assemble(base: Base): Promise<Parts> {
   const logs = new FileLogs(stateDir.file('logs'));
   const { definitions, designLayer: templates } = configuration;
   const report = (message: string, details: Record<string, unknown>): void => log.info(details, message);
-  const custodian = custodyRecords(base.custody);
+  const unanswered = new UnansweredOrders(base.custody);
+  const custodian = custodyRecords(base.custody, unanswered);
   const orders = new OrderHandover({ client, roster, custodian, log: report, onTrouble: trouble });
   const doorbell = new Doorbell(client, base.ending, orders);
   const snapshots = new Snapshots({ state: stores.state, folder: stateDir.file('snapshots') });
@@ -145,11 +146,14 @@ export async function assemble(base: Base): Promise<Parts> {
     logs,
     client,
     temporal: watch,
-    host: hostOrders(base.custody, async () => {
-      // Temporal may only have been slow: then it hears of the order now, and else when it is back.
-      const told = watch.reachable() ? orders.all() : Promise.resolve();
-      const settled = told.catch((error: unknown) => trouble('Cannot hand over an order', error));
-      await Promise.race([settled, delay(ORDER_TOLD_MS, undefined, { ref: false })]);
+    host: hostOrders(base.custody, unanswered, {
+      onKept: async () => {
+        // Temporal may only have been slow: then it hears of the order now, and else when it is back.
+        const told = watch.reachable() ? orders.all() : Promise.resolve();
+        const settled = told.catch((error: unknown) => trouble('Cannot hand over an order', error));
+        await Promise.race([settled, delay(ORDER_TOLD_MS, undefined, { ref: false })]);
+      },
+      handOver: (agentId) => orders.of(agentId),
     }),
     admit: (input) => definitions.admit(input),
     sign: configuration.sign,
