@@ -92,12 +92,14 @@ export class Host {
     return { custody, sequence: row?.decision.sequence ?? 0 };
   }
 
-  /** Takes over a process that runs already. @returns false if this generation is not the live one */
-  async adopt(agentId: string, generation: number): Promise<boolean> {
-    if (!this.watches.get(agentId, generation)) return false;
+  /**
+   * Takes over a process that runs already, if it is still the one that lives. This host may not know of it: the custodian
+   * also carries out a start whose answer came too late for whoever had asked.
+   */
+  async adopt(agentId: string, generation: number): Promise<void> {
+    if (!this.watches.get(agentId, generation)) return this.takeOverUnknown(agentId, generation);
     await this.watches.record(agentId);
     this.watches.restartBeat(agentId);
-    return true;
   }
 
   async spawn(request: RunProcessRequest, definition: Definition): Promise<void> {
@@ -213,6 +215,16 @@ export class Host {
     const waiting = this.stops.get(id) ?? new Set();
     this.stops.set(id, waiting);
     return waiting;
+  }
+
+  private takeOverUnknown(agentId: string, generation: number): Promise<void> {
+    return this.listening(async (hasEnded) => {
+      const row = await this.options.roster.get(agentId);
+      const { entries } = await this.options.custody.call('list', {});
+      const entry = entries.find(({ agent }) => agent === agentId);
+      if (entry?.live?.generation !== generation || hasEnded(agentId, generation)) return;
+      await this.takeOver(entry, entry.live, row);
+    });
   }
 
   private async takeOver(

@@ -21,6 +21,7 @@ function hostOf(answers: Record<string, unknown>, during: (host: Host, method: s
     orders: { of: async () => false },
     roster: {
       list: async () => [],
+      get: async () => undefined,
       recordProcess: async (...facts: unknown[]) => void recorded.push(facts),
       subscribe: () => () => undefined,
     } as unknown as HostOptions['roster'],
@@ -91,6 +92,20 @@ test('Host takes over what lives, and tells an end that nobody has dealt with', 
     await other.host.sync(() => handled);
     expect(other.rung).toEqual(told);
   }
+});
+
+test('Host watches a process that the custodian started after the call for it had been given up', async () => {
+  const { host, recorded } = hostOf({ list: { entries: [entryOf(3)] } });
+  await host.adopt('a', 3);
+  expect(isWatched(host, 3)).toBe(true);
+  expect(recorded).toEqual([['a', expect.objectContaining({ generation: 3, pid: 7 })]]);
+
+  const ended = hostOf({ list: { entries: [entryOf(3)] } }, (own) => tellExit(own, 3));
+  await ended.host.adopt('a', 3);
+  expect(isWatched(ended.host, 3)).toBe(false);
+  const other = hostOf({ list: { entries: [entryOf(4)] } });
+  await other.host.adopt('a', 3);
+  expect([isWatched(other.host, 3), isWatched(other.host, 4)]).toEqual([false, false]);
 });
 
 test('Host tells every stop that waits for an end, also those from before the custodian was started again', async () => {
