@@ -54,10 +54,12 @@ export class CustodyLink {
    * asks the next one if this one dies over it.
    */
   async callUntilAnswered<M extends keyof Methods>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
-    for (const end = performance.now() + ANSWERED_WITHIN_MS; ; await delay(RETRY_FIRST_MS)) {
+    // From the first failure on: what it is asked for, such as the end of all agents, may take longer by itself.
+    for (let end: number | undefined; ; await delay(RETRY_FIRST_MS)) {
       try {
         return await this.call(method, params);
       } catch (error) {
+        end ??= performance.now() + ANSWERED_WITHIN_MS;
         if (codeOf(error) !== 'CUSTODIAN_UNAVAILABLE' || this.ending || performance.now() > end) throw error;
       }
     }

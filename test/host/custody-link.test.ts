@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
+import { CodedError } from '../../src/contract/errors.ts';
 import { CustodyLink, type CustodianConnection } from '../../src/host/custody-link.ts';
 import { until } from '../support/wait.ts';
 
-/** Like a custodian: as long as one connection of a daemon is open, another one is refused. */
+/** Like a custodian, of which the first dies before it has shut down: as long as one connection of a daemon is open, another one is refused. */
 function makeLink(onReconnected: (n: number) => Promise<void>) {
   const held: { die: () => void }[] = [];
   let open = 0;
@@ -24,7 +25,11 @@ function makeLink(onReconnected: (n: number) => Promise<void>) {
     });
     held.push({ die });
     return {
-      request: (async (method: string) => method) as unknown as CustodianConnection['request'],
+      request: (async (method: string) => {
+        if (method !== 'shutdown' || held.length > 1) return method;
+        await closed;
+        throw new CodedError('CUSTODIAN_UNAVAILABLE', 'it died over it');
+      }) as unknown as CustodianConnection['request'],
       on: () => () => undefined,
       closed,
       close: () => die(),
@@ -39,6 +44,8 @@ function makeLink(onReconnected: (n: number) => Promise<void>) {
   });
   return { link, held, refused: () => refused, asked: () => asked };
 }
+
+afterEach(() => vi.restoreAllMocks());
 
 test('what fails after a reconnection is tried again on the connection that is held', async () => {
   const { link, held, refused, asked } = makeLink(async (n) => {
@@ -64,5 +71,16 @@ test('a custodian that dies while it is caught up with is replaced by one other,
   await until(() => asked() === 2, { what: 'the second try' });
   await delay(300); // whoever else would reconnect has tried by then
   expect([held.length, refused(), asked()]).toEqual([3, 0, 2]);
+  link.close();
+});
+
+test('an order that has lasted longer than it may take to find another custodian is given to that one all the same', async () => {
+  const { link, held } = makeLink(async () => undefined);
+  await link.open();
+  const stopped = link.callUntilAnswered('shutdown', { waves: [] });
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + 40_000);
+  held[0]!.die();
+  expect(await stopped).toBe('shutdown');
   link.close();
 });
