@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
@@ -9,8 +10,8 @@ import type { ProcessTable } from './tree/process-table.ts';
 /** One custodian for each state directory, however many are started at the same time. */
 export type Lock = { kind: 'held'; release(): void } | { kind: 'taken'; holder: string };
 
-export function takeLock(stateDir: string, table: ProcessTable): Promise<Lock> {
-  return process.platform === 'linux' ? takeAbstractSocket(stateDir) : Promise.resolve(takeLockFile(stateDir, table));
+export async function takeLock(stateDir: string, table: ProcessTable, platform = process.platform): Promise<Lock> {
+  return platform === 'linux' ? takeAbstractSocket(stateDir) : takeLockFile(stateDir, table);
 }
 
 /** A name in the kernel, bound by at most one process and gone with it: no file that a crash could leave behind. */
@@ -49,35 +50,69 @@ function holderOf(name: string): Promise<string> {
   });
 }
 
-/** A file made by exactly one, that names its maker; it counts only as long as that very process lives. */
+/**
+ * Files numbered one after the other, each made whole by exactly one and naming its maker: the newest counts, as long as
+ * that very process lives. Whoever finds it dead makes the next instead of removing it, since who removes a file cannot
+ * know that it is still the one that was looked at. The newest is therefore never removed; at the end it is emptied.
+ */
 function takeLockFile(stateDir: string, table: ProcessTable): Lock {
-  const path = join(stateDir, 'custodian.lock');
-  const mine = `${process.pid} ${table.stat(process.pid)?.start ?? 0}`;
-  for (let attempt = 0; attempt < 3; attempt += 1) {
-    try {
-      const fd = openSync(path, 'wx', 0o600);
-      writeSync(fd, mine);
-      closeSync(fd);
-      return { kind: 'held', release: () => unlinkSync(path) };
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
+  const start = table.stat(process.pid)?.start;
+  if (start === undefined) throw new Error('This process cannot find itself among the processes');
+  const fileOf = (count: number | string) => join(stateDir, `${LOCK_FILE}.${count}`);
+  const made = fileOf(`${randomUUID()}.new`);
+  writeFileSync(made, `${process.pid} ${start}`, { mode: 0o600 });
+  try {
+    for (;;) {
+      const newest = Math.max(0, ...lockCounts(stateDir));
+      const holder = newest === 0 ? 'nobody' : holderIn(fileOf(newest), table);
+      if (holder === 'removed') continue;
+      if (holder !== 'nobody') return { kind: 'taken', holder: `pid ${holder}` };
+      const mine = newest + 1;
+      if (!isLinked(made, fileOf(mine))) continue;
+      const others = lockCounts(stateDir).filter((count) => count !== mine);
+      // Others were faster by more than one, and have removed that number already.
+      if (others.some((count) => count > mine)) {
+        rmSync(fileOf(mine), { force: true });
+        continue;
+      }
+      for (const count of others) rmSync(fileOf(count), { force: true });
+      return { kind: 'held', release: () => writeFileSync(fileOf(mine), '') };
     }
-    const [pid, start] = readLock(path).split(' ').map(Number);
-    const holder = pid === undefined ? undefined : table.stat(pid);
-    if (holder !== undefined && holder.start === start) return { kind: 'taken', holder: `pid ${pid}` };
-    try {
-      unlinkSync(path);
-    } catch {
-      // another one was faster
-    }
+  } finally {
+    unlinkSync(made);
   }
-  return { kind: 'taken', holder: readLock(path) };
 }
 
-function readLock(path: string): string {
+const LOCK_FILE = 'custodian.lock';
+
+function lockCounts(stateDir: string): number[] {
+  return readdirSync(stateDir).flatMap((name) => {
+    const count = name.startsWith(`${LOCK_FILE}.`) ? name.slice(LOCK_FILE.length + 1) : '';
+    return /^\d+$/.test(count) ? [Number(count)] : [];
+  });
+}
+
+/** The pid of whoever holds it; `removed` if there is a newer one by now. */
+function holderIn(file: string, table: ProcessTable): number | 'nobody' | 'removed' {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 'removed';
+    throw error;
+  }
+  const [pid, start] = text.split(' ').map(Number);
+  if (pid === undefined || start === undefined) return 'nobody';
+  return table.stat(pid)?.start === start ? pid : 'nobody';
+}
+
+/** False if the name is taken. */
+function isLinked(file: string, name: string): boolean {
+  try {
+    linkSync(file, name);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
   }
 }
