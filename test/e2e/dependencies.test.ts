@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { promisify } from 'node:util';
+import { afterEach, expect, inject, it } from 'vitest';
 import { TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
 
@@ -8,6 +10,12 @@ let daemon: TestDaemon | undefined;
 afterEach(async () => daemon?.end());
 
 const READY = { readiness: { exec: ['test', '-e', 'store.ready'], period: '100ms', failure_threshold: 1 } };
+async function workflowsListed(query: string): Promise<string> {
+  const { temporal } = await daemon!.status();
+  const listing = ['workflow', 'list', '--query', query, '--address', temporal.address];
+  return (await promisify(execFile)(inject('temporalCli'), listing)).stdout;
+}
+
 /** Takes a moment to end, and writes down when it did. */
 const ending = (file: string) => [
   'sh',
@@ -31,6 +39,10 @@ it('an agent starts when what it depends on is there, and is stopped before it',
     state: 'pending',
     pid: null,
     reason: 'waiting for migration to be completed and store to be ready',
+  });
+  // Temporal's lists speak of states as the API does.
+  await until(async () => (await workflowsListed(`AgentState="pending"`)).includes('agent/web'), {
+    what: 'the attribute',
   });
 
   // Whoever carries the wait may die: the next daemon takes it up.

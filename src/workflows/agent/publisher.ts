@@ -108,7 +108,9 @@ export class Publisher {
       const value = values[name];
       if (!value || this.life.attributes[name] === value) return [];
       this.life.attributes[name] = value;
-      return [{ key: defineSearchAttributeKey(name, 'KEYWORD'), value }];
+      // What is compared stays the phase: lives that began with it as their word must not write once more.
+      const word = value === 'waiting' && name === 'AgentState' ? 'pending' : value;
+      return [{ key: defineSearchAttributeKey(name, 'KEYWORD'), value: word }];
     });
     if (changed.length > 0) upsertSearchAttributes(changed);
   }
