@@ -1,9 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import type { ExitCause } from '../domain/custody.ts';
 import { incarnationOf } from '../domain/ids.ts';
 import type { LiveRecord, Tombstone } from './journal/custody-state.ts';
+import { isAgentName } from './journal/journal-line.ts';
 import type { ProcessIdentity } from './identity.ts';
+import type { KillMode } from './protocol.ts';
 
 /** One process life while the custodian holds it: from the spawn (or the adoption) until its exit record is written. */
 export interface Incarnation extends ProcessIdentity {
@@ -50,8 +53,23 @@ export function markerOf(agent: string, generation: number, nonce: string): stri
   return `${incarnationOf(agent, generation)}/${nonce}`;
 }
 
-export function newNonce(): string {
-  return randomBytes(8).toString('hex');
+/** The incarnation that a marker names, if it is one. */
+export function incarnationIn(marker: string): { agent: string; generation: number; nonce: string } | undefined {
+  const [, agent, digits, nonce] = /^([^/]+)\/(\d+)\/([^/]+)$/.exec(marker) ?? [];
+  const generation = Number(digits);
+  if (!isAgentName(agent) || nonce === undefined || !Number.isSafeInteger(generation)) return undefined;
+  return { agent, generation, nonce };
+}
+
+/** Begins with the seal of its state directory, so that a process can be told for one of ours without a journal. */
+export function newNonce(stateDir: string, killMode?: KillMode): string {
+  return sealOf(stateDir, killMode) + randomBytes(8).toString('hex');
+}
+
+/** Of the directory itself, since two containers may each have one of that path. */
+export function sealOf(stateDir: string, killMode: KillMode = 'tree'): string {
+  const { dev, ino } = statSync(stateDir);
+  return createHash('sha256').update(`${dev}:${ino}:${killMode}`).digest('hex').slice(0, 8);
 }
 
 export function createIncarnation(agent: string, record: LiveRecord, child?: ChildProcess): Incarnation {

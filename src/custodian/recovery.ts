@@ -6,10 +6,11 @@ import { identify } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
 import { createIncarnation, markerOf } from './incarnation.ts';
 import type { Incarnation } from './incarnation.ts';
-import { isAlive } from './tree/process-table.ts';
+import { isAlive, mainOf } from './tree/process-table.ts';
 import type { ProcessStat, ProcessTable } from './tree/process-table.ts';
 import { isSignalName } from './signals.ts';
 import type { StopLadder } from './stop.ts';
+import { recordUnrecorded } from './unrecorded.ts';
 
 export interface RecoveryHooks {
   /** A process that runs on; its exit code cannot be known any more. */
@@ -20,6 +21,7 @@ export interface RecoveryHooks {
 
 /** Takes up what the journal says was alive when the last custodian died. */
 export function recover(context: Context, stops: StopLadder, hooks: RecoveryHooks): void {
+  if (!context.journal.isWhole) recordUnrecorded(context);
   const open = [...context.journal.entries].filter(([, entry]) => entry.live || entry.intent);
   if (open.length === 0) return;
   const found = findIntended(context, open);
@@ -139,12 +141,8 @@ function findIntended(context: Context, open: [string, AgentEntry][]): Map<strin
     candidates.set(agent, { intent, stats: [...(candidates.get(agent)?.stats ?? []), stat] });
   }
   for (const [agent, { intent, stats }] of candidates) {
-    const oldestFirst = stats.toSorted((a, b) => a.start - b.start || a.pid - b.pid);
-    // The main process leads its session. If only children are left, the oldest stands for the tree, as one that ended.
-    const main = oldestFirst.find((stat) => stat.session === stat.pid);
-    const [pid, start] = main ? [main.pid, main.start] : [oldestFirst[0]?.session ?? 0, -1];
     const { fence_before: _, ...base } = intent;
-    const live: LiveRecord = { ...base, pid, start, kin: stats.map((stat) => [stat.pid, stat.start]) };
+    const live: LiveRecord = { ...base, ...mainOf(stats), kin: stats.map((stat) => [stat.pid, stat.start]) };
     journal.keep([{ kind: 'live', agent, live }]);
     found.set(agent, live);
   }

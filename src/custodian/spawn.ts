@@ -21,7 +21,7 @@ export interface SpawnHooks {
 }
 
 const START_READS = 10;
-const DEFAULT_STOP = { signal: 'SIGTERM', grace_ms: 10_000 };
+export const DEFAULT_STOP = { signal: 'SIGTERM', grace_ms: 10_000 };
 
 /**
  * Starts a generation, unless it runs already. Everything up to the answer happens in one go, so no two requests can
@@ -50,7 +50,7 @@ export async function spawnAgent(context: Context, params: SpawnParams, hooks: S
   }
   const executable = resolveExecutable(params.command[0] ?? '', params.env, params.cwd);
 
-  const nonce = newNonce();
+  const nonce = newNonce(stateDir, params.kill_mode);
   const at = new Date().toISOString();
   // What a main process may leave behind must not stand in a cgroup that goes with it.
   const isWholeTree = params.kill_mode !== 'process';

@@ -16,6 +16,11 @@ export function fileNameOf(agentId: string): string {
   return agentId.replace(/[A-Z]/g, (letter) => `=${letter.toLowerCase()}`);
 }
 
+/** The agent id that `fileNameOf` made that name of. */
+export function agentIdOfFile(name: string): string {
+  return name.replace(/=([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** The daemon's own id, as a process in custody and as a sender. No agent can have it. */
 export const DAEMON_ID = '_daemon';
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe } from 'vitest';
 import type { AgentView } from '../../src/contract/agent-view.ts';
@@ -95,6 +95,39 @@ describe('while daemon, custodian and Temporal were dead', () => {
       },
       { isLong: change !== bystanderPid },
     );
+  }
+});
+
+const LOSSES: [string, (file: string, id: string) => void][] = [
+  ['was lost', (file) => rmSync(file)],
+  [
+    'was damaged where it tells of an agent',
+    (file, id) => {
+      const lines = readFileSync(file, 'utf8').split('\n');
+      const damaged = lines.map((line) => (line.includes(`"agent":"${id}"`) ? line.replace('"pid":', '"pod":') : line));
+      writeFileSync(file, damaged.join('\n'));
+    },
+  ],
+];
+
+describe('while everything but the agents was dead', () => {
+  for (const [what, lose] of LOSSES) {
+    chaos(`the journal ${what}: the same processes are adopted, none is started beside them`, async (c) => {
+      await using trial = await Trial.make(c, { agents: 4 });
+      await trial.daemon.start();
+      const before = await trial.untilFleetRuns(4);
+      await killAll(trial);
+      lose(path.join(trial.daemon.stateDir, 'custody.journal'), trial.id(0));
+      await trial.daemon.start();
+      const after = await trial.untilFleetRuns(4);
+      for (const [id, pid] of before) c.check(after.get(id) === pid, `${id}: pid ${pid}, then ${after.get(id)}`);
+      for (const { agent_id: id, generation } of await trial.fleet())
+        c.check(generation === 1, `${id} has generation ${generation}`);
+      const { status } = await trial.daemon.call('POST', `/agents/${trial.id(1)}/stop`);
+      c.check(status === 200 && !isAlive(before.get(trial.id(1))!), `the stop answered ${status}`);
+      await trial.compare('after the journal');
+      await trial.finish();
+    });
   }
 });
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AgentEntry, JournalRecord, LiveRecord } from '../../src/custodian/journal/custody-state.ts';
@@ -288,5 +288,135 @@ describe('a journal', () => {
     expect((await host.entry('a'))?.custody).toEqual({ fence: 3 });
     expect((await host.entry('b'))?.custody.live?.pid).toBe(pid);
     expect(readFileSync(join(host.stateDir, 'custodian.log'), 'utf8')).toMatch(/journal is damaged.*"damaged_lines":3/);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('a process of which the journal no longer tells', () => {
+  /** Changes one byte in each line about the agent; compacted, as it is after every start. */
+  const damage = async (agent: string) => {
+    await host.kill();
+    await host.start();
+    await host.kill();
+    const lines = readFileSync(journalPath(), 'utf8').split('\n');
+    const damaged = lines.map((line) =>
+      line.includes(`"agent":"${agent}"`) ? line.replace('"at":"2', '"at":"9') : line,
+    );
+    expect(damaged).not.toEqual(lines);
+    writeFileSync(journalPath(), damaged.join('\n'));
+  };
+  const lose = async () => {
+    await host.kill();
+    rmSync(journalPath());
+  };
+  const liveNow = async (agent: string) => (await host.entry(agent))?.live;
+  const custodianLog = () => readFileSync(join(host.stateDir, 'custodian.log'), 'utf8');
+
+  test.each(['first', 'last'])('is adopted if its line, the %s, is damaged', async (which) => {
+    const agents = which === 'first' ? ['a', 'b'] : ['b', 'a'];
+    for (const agent of agents) await host.spawn(agent, 3, ['sleep', '1000']);
+    const pid = (await liveNow('a'))!.pid;
+    await damage('a');
+    await host.start();
+    expect(await liveNow('a')).toMatchObject({ generation: 3, pid, parent: false });
+    expect(await host.spawn('a', 3, ['sleep', '1000'])).toMatchObject({ adopted: true, pid });
+    await expect(host.spawn('a', 4, ['sleep', '1000'])).rejects.toMatchObject({ code: 'SUPERSEDED' });
+    expect(custodianLog()).toMatch(/journal does not tell.*"agent":"a","generation":3/);
+    await host.kill();
+    await host.start();
+    expect(await liveNow('a')).toMatchObject({ generation: 3, pid });
+  });
+
+  test('is adopted if the whole journal is lost, and stopped with its tree', async () => {
+    const { pid } = await host.spawn('A.x', 2, [fixture('nested.sh')]);
+    const other = await host.spawn('_b', 1, ['sleep', '1000'], { kill_mode: 'process' });
+    const pids = await until(
+      () => {
+        const lines = host.log('=a.x', 2).trim().split('\n').map(Number);
+        return lines.length > 2 ? lines : undefined;
+      },
+      { what: 'three pids' },
+    );
+    await lose();
+    await host.start();
+    expect(await liveNow('A.x')).toMatchObject({ generation: 2, pid });
+    expect(await liveNow('_b')).toMatchObject({ generation: 1, pid: other.pid });
+    expect(liveOf('_b').kill_mode).toBe('process');
+    const stop = { cause: 'operator', signal: 'SIGTERM', grace_ms: 2000 } as const;
+    await host.client.request('stop', { agent: 'A.x', generation: 2, ...stop });
+    expect((await host.exitOf('A.x')).exit).toMatchObject({ generation: 2, cause: 'operator' });
+    expect(pids.filter(isAlive)).toEqual([]);
+  });
+
+  test.each([
+    ['its environment', ['env', '-i', 'sleep', '1000']],
+    ['its log', ['sh', '-c', 'exec sleep 1000 > /dev/null 2>&1']],
+  ])('is adopted though it has left %s', async (_what, command) => {
+    const { pid } = await host.spawn('a', 2, command);
+    host.owns(pid);
+    await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', { what: 'the last exec' });
+    await lose();
+    await host.start();
+    expect(await liveNow('a')).toMatchObject({ generation: 2, pid });
+  });
+
+  test('takes the place of what an older line tells', async () => {
+    await host.spawn('a', 1, ['sleep', '1000']);
+    const old = liveOf('a');
+    process.kill(old.pid, 'SIGKILL');
+    await host.exitOf('a');
+    const { pid } = await host.spawn('a', 2, ['sleep', '1000']);
+    await host.kill();
+    writeFileSync(journalPath(), `${encodeLine({ kind: 'live', agent: 'a', live: old })}damaged\n`.repeat(2));
+    await host.start();
+    expect(await liveNow('a')).toMatchObject({ generation: 2, pid });
+  });
+
+  test('is killed as the rest of a tree if its main process has ended', async () => {
+    const { pid } = await host.spawn('a', 2, ['sh', '-c', 'sleep 1000 & echo $!; wait']);
+    const child = await until(() => Number(host.log('a', 2)) || undefined, { what: 'the pid of the child' });
+    await lose();
+    process.kill(pid, 'SIGKILL');
+    await until(() => !isAlive(pid), { what: 'the end of the process' });
+    await host.start();
+    const exit = await until(async () => (await host.entry('a'))?.custody.last_exit, { what: 'the exit record' });
+    expect(exit).toMatchObject({ generation: 2, cause: 'custodian_lost' });
+    expect(isAlive(child)).toBe(false);
+  });
+
+  test('is not taken for one that has ended and left something behind', async () => {
+    const background = 'sleep 1000 > /dev/null 2>&1 & echo $!';
+    await host.spawn('a', 2, ['sh', '-c', background], { kill_mode: 'process' });
+    await host.exitOf('a');
+    const left = Number(host.log('a', 2));
+    await lose();
+    await host.start();
+    expect(await host.entry('a')).toBeUndefined();
+    expect(isAlive(left)).toBe(true);
+  });
+
+  test('is left alone if it is not of this state directory', async () => {
+    const { pid } = await host.spawn('a', 2, ['sleep', '1000']);
+    const foreign = (env: NodeJS.ProcessEnv, log?: string) => {
+      const out = log === undefined ? 'ignore' : openSync(log, 'a');
+      const child = spawn('sleep', ['1000'], { detached: true, stdio: ['ignore', out, out], env });
+      if (typeof out === 'number') closeSync(out);
+      host.owns(child.pid!);
+      return child.pid!;
+    };
+    const elsewhere = await createTestHost();
+    try {
+      const theirs = await elsewhere.spawn('c', 1, ['sleep', '1000']);
+      const markers = ['b/1/0123456789abcdef', 'b/1/', 'b', '../b/1/0123456789abcdef', 'a/3/0123456789abcdef'];
+      const others = markers.map((OPENSTARRY_INCARNATION) => foreign({ OPENSTARRY_INCARNATION }));
+      // Another's marker says whose it is, whatever it writes to.
+      const logger = foreign({ OPENSTARRY_INCARNATION: 'b/1/0' }, join(host.stateDir, 'logs', 'a', '2.log'));
+      await lose();
+      await host.start();
+      const { entries } = await host.client.request('list', {});
+      expect(entries.map(({ agent, live }) => [agent, live?.generation, live?.pid])).toEqual([['a', 2, pid]]);
+      for (const one of [...others, logger, theirs.pid]) expect(isAlive(one)).toBe(true);
+    } finally {
+      await elsewhere.cleanUp();
+    }
   });
 });

@@ -118,7 +118,7 @@ test('spawn gives exactly the environment that was asked for, and the marker', a
   await host.exitOf('a');
   expect(host.log('a', 1).trim().split('\n').toSorted()).toEqual([
     'COLOUR=blue',
-    expect.stringMatching(/^OPENSTARRY_INCARNATION=a\/1\/[0-9a-f]{16}$/),
+    expect.stringMatching(/^OPENSTARRY_INCARNATION=a\/1\/[0-9a-f]{24}$/),
     'PATH=/usr/bin:/bin',
   ]);
 });

@@ -17,7 +17,7 @@ export function encodeLine(record: JournalRecord): string {
 
 export type DecodedLine =
   | { kind: 'record'; record: JournalRecord }
-  /** Damaged. What can still be guessed of it is only ever used to raise a fence, the harmless direction. */
+  /** Damaged. What can still be guessed of it is only ever used to raise a fence; what lives is looked for. */
   | { kind: 'damaged'; hint?: { agent: string; fence: number } };
 
 export function decodeLine(line: string): DecodedLine {

@@ -23,6 +23,8 @@ import type { Logger } from '../logger.ts';
  */
 export interface Journal {
   readonly entries: ReadonlyMap<string, AgentEntry>;
+  /** False if there was no file, or some of it could not be read: what lives may not stand in it. */
+  readonly isWhole: boolean;
   /** Writes and applies a record, or throws and has done neither. */
   append(record: AgentRecord): void;
   /** Applies records in any case; those that the disk does not take now are kept in memory and tried again. */
@@ -176,6 +178,7 @@ export function openJournal(path: string, opened: Extract<JournalRecord, { kind:
 
   return {
     entries,
+    isWhole: records[0]?.kind === 'opened' && damagedLines === 0 && tornBytes === 0,
     append(record) {
       flushBacklog();
       write(encodeLine(record));

@@ -1,7 +1,8 @@
 import { closeSync, constants, lstatSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileNameOf } from '../../domain/ids.ts';
+import { join, relative } from 'node:path';
+import { agentIdOfFile, fileNameOf } from '../../domain/ids.ts';
+import { isAgentName } from '../journal/journal-line.ts';
 
 /** The logs of this many incarnations of an agent stay. */
 const INCARNATIONS_KEPT = 10;
@@ -15,6 +16,16 @@ export function logFolderOf(stateDir: string, agent: string): string {
 
 export function logPathOf(stateDir: string, agent: string, generation: number): string {
   return join(logFolderOf(stateDir, agent), `${generation}.log`);
+}
+
+/** The incarnation whose log that is. */
+export function incarnationOfLog(stateDir: string, path: string): { agent: string; generation: number } | undefined {
+  const [folder, name, ...more] = relative(join(stateDir, 'logs'), path).split('/');
+  const digits = /^(\d+)\.log$/.exec(name ?? '')?.[1];
+  if (folder === undefined || digits === undefined || more.length > 0) return undefined;
+  const agent = agentIdOfFile(folder);
+  const generation = Number(digits);
+  return isAgentName(agent) && Number.isSafeInteger(generation) ? { agent, generation } : undefined;
 }
 
 /** Opens an incarnation's log for its standard output and error. The caller closes it after the fork. */

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, rmdirSync, statSync, statfsSync, 
 import { basename, dirname, join, normalize } from 'node:path';
 import { findCgroupPlace } from './cgroup-place.ts';
 import type { LiveRecord } from '../journal/custody-state.ts';
+import { isAgentName } from '../journal/journal-line.ts';
 import { errnoOf, isShortage, messageOf } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 
@@ -14,9 +15,17 @@ export interface Cgroups {
   make(agent: string, incarnation: Pick<LiveRecord, 'generation' | 'nonce'>): string | undefined;
   /** What is forked in between is born in that cgroup. */
   inside<T>(folder: string | undefined, fork: () => T): T;
+  /** The incarnations that have one with processes in it. */
+  occupied(): Occupied[];
   /** Removes what is left of incarnations that are no more. */
   tidy(held: ReadonlySet<string>): void;
   close(): void;
+}
+
+export interface Occupied extends Pick<LiveRecord, 'generation' | 'nonce'> {
+  agent: string;
+  cgroup: string;
+  pids: number[];
 }
 
 const PREFIX = 'openstarry-';
@@ -77,6 +86,14 @@ export function openCgroups(hash: string, log: Logger): Cgroups | undefined {
       } finally {
         leave();
       }
+    },
+    occupied() {
+      return subfolders(parent).flatMap((cgroup) => {
+        const [, agent, generation, nonce] = /^(.+)-(\d+)-([0-9a-f]+)$/.exec(basename(cgroup)) ?? [];
+        const pids = pidsInCgroup(cgroup);
+        if (!isAgentName(agent) || nonce === undefined || pids.length === 0) return [];
+        return [{ agent, generation: Number(generation), nonce, cgroup, pids }];
+      });
     },
     tidy(held) {
       for (const folder of subfolders(parent)) {

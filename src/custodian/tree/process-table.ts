@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { isShortage } from '../logger.ts';
 import { MARKER } from '../protocol.ts';
@@ -42,6 +42,10 @@ export interface ProcessTable {
   marker(pid: number): string | undefined;
   /** What the standard output is, where the kernel tells. */
   stdout(pid: number): string | undefined;
+  /** Whether the standard output is the very file that has this path here. */
+  isStdout(pid: number, path: string): boolean;
+  /** The pid namespace that it is in; undefined if that cannot be read. */
+  namespaceOf(pid: number): string | undefined;
   /** Time since the machine started, milliseconds; undefined where unknown. Never throws. */
   uptimeMs(): number | undefined;
   /** How long a process has been running, milliseconds. Never throws. */
@@ -51,6 +55,16 @@ export interface ProcessTable {
 /** A zombie is dead, unless it is only the first thread that ended and others run on. */
 export function isAlive(stat: ProcessStat): boolean {
   return (stat.state !== 'Z' && stat.state !== 'X') || stat.threads > 1;
+}
+
+/**
+ * Of the processes of one incarnation, the main one: it leads its session. If only children are left, the oldest stands
+ * for the tree, as one that has ended.
+ */
+export function mainOf(stats: readonly ProcessStat[]): { pid: number; start: number } {
+  const oldestFirst = stats.toSorted((a, b) => a.start - b.start || a.pid - b.pid);
+  const main = oldestFirst.find((stat) => stat.session === stat.pid);
+  return main ? { pid: main.pid, start: main.start } : { pid: oldestFirst[0]?.session ?? 0, start: -1 };
 }
 
 /** Parses /proc/<pid>/stat. The name in the second field may hold anything, blanks and `)` too, hence the last `)`. */
@@ -167,6 +181,15 @@ function createLinuxTable(): ProcessTable {
       return environ === undefined || environ === '' ? undefined : parseMarker(environ);
     },
     stdout: (pid) => link(`/proc/${pid}/fd/1`),
+    isStdout(pid, path) {
+      try {
+        const [theirs, ours] = [statSync(`/proc/${pid}/fd/1`), statSync(path)];
+        return theirs.dev === ours.dev && theirs.ino === ours.ino;
+      } catch (error) {
+        return unknownOf(error) ?? false;
+      }
+    },
+    namespaceOf: (pid) => link(`/proc/${pid}/ns/pid`),
     uptimeMs,
     ageMs: ({ start }) => Math.max(0, uptimeMs() - (start / TICKS_PER_SECOND) * 1000),
   };
@@ -209,6 +232,8 @@ function createPsTable(): ProcessTable {
     isProcess: () => true,
     marker: () => undefined,
     stdout: () => undefined,
+    isStdout: () => false,
+    namespaceOf: () => undefined,
     uptimeMs: () => undefined,
     ageMs: ({ start }) => Math.max(0, Date.now() - start * 1000),
   };

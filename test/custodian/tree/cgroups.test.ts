@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -120,6 +121,22 @@ describe.runIf(isMounted)('with cgroups', () => {
     await stop('a');
     await host.exitOf('a');
     expect([pid, child].filter(isAlive)).toEqual([]);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('and the agent itself, without a journal and by nothing else', async () => {
+    await host.spawn('a', 1, ['sh', '-c', 'exec env -i sleep 1000 > /dev/null 2>&1']);
+    const { pid } = (await host.entry('a'))!.live!;
+    host.owns(pid);
+    const folder = cgroupOf(pid);
+    await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', { what: 'the last exec' });
+    await host.kill();
+    rmSync(join(host.stateDir, 'custody.journal'));
+    await host.start();
+    expect(await host.entry('a')).toMatchObject({ live: { generation: 1, pid } });
+    await stop('a');
+    await host.exitOf('a');
+    expect(isAlive(pid)).toBe(false);
     expect(existsSync(folder)).toBe(false);
   });
 

@@ -55,6 +55,8 @@ function createKernel(pidLimit = 100_000) {
     isProcess: (pid) => processes.get(pid)?.isThread !== true,
     marker: (pid) => processes.get(pid)?.marker,
     stdout: () => undefined,
+    isStdout: () => false,
+    namespaceOf: () => 'ns',
     uptimeMs: () => 0,
     ageMs: () => 0,
   };
