@@ -15,8 +15,8 @@ export interface Watch {
 
 const TREE_EVERY_MS = 1000;
 const ADOPTED_EVERY_MS = 100;
-/** Whether a pid exists costs 0.5 µs each time; whether it is still the same process and no zombie, once a second. */
-const IDENTITY_EVERY_ROUNDS = 10;
+/** Whether a pid exists costs 0.5 µs each time; whether it is still the same process and no zombie, twice a second. */
+const IDENTITY_EVERY_ROUNDS = 5;
 
 export interface WatchHooks {
   /** An adopted process has ended. */

@@ -196,6 +196,8 @@ describe('an exit', () => {
         agent_id: id,
         command: ['sleep', '36076'],
       });
+      const stopped = trial.id('stopped');
+      await trial.daemon.call('POST', '/agents', { agent_id: stopped, command: ['sleep', '36077'] });
       const { pid } = await trial.daemon.custody();
       process.kill(pid, 'SIGKILL');
       await until(async () => ((await trial.daemon.custody().catch(() => undefined))?.pid ?? pid) !== pid, {
@@ -208,10 +210,17 @@ describe('an exit', () => {
         trial.daemon.untilAgent(id, (a) => a.generation === 2 && a.pid !== null, 'replaced'),
       );
       c.check(/\) Z /.test(stat()), `it is no zombie: ${stat().slice(0, 40)}`);
-      // Looked at once a second; the rest is for a machine that is busy.
-      await noticed(c, trial, id, endedMs, c.size(10_000, 1_100));
+      await noticed(c, trial, id, endedMs, c.size(10_000, 1_000));
       c.figure('replaced', `${Math.round(ms)} ms after the exit`);
-      await trial.compare('after the exit');
+      const other = await trial.daemon.call<AgentView>('GET', `/agents/${stopped}`);
+      const stopMs = await timed(async () => {
+        const { status } = await trial.daemon.call('POST', `/agents/${stopped}/stop`);
+        c.check(status === 200, `the stop answered ${status}`);
+      });
+      c.check(stopMs < GRACE_MS + 2_000, `the stop took ${Math.round(stopMs)} ms`);
+      c.check(!isAlive(other.body.pid!), 'what was stopped lives');
+      await trial.compare('after the exit and the stop');
+      await trial.finish();
     },
     { isLong: true, skip: hasPython ? undefined : 'no python3' },
   );
