@@ -9,11 +9,14 @@ export const agentIdOf = (workflowId: string): string => workflowId.replace(/^ag
 export const hostQueueOf = (host: string): string => `host/${host}`;
 export const controlQueueOf = (host: string): string => `control/${host}`;
 
-/** Worker identity shown by Temporal; contains the host id. */
+/** Worker identity shown by Temporal; contains the host id, and an id of this start of the daemon. */
 const WORKERS_OF = 'openstarry@';
-export const workerIdentityOf = (host: string): string => `${WORKERS_OF}${host}`;
-export const hostOfWorker = (identity: string): string | undefined =>
-  identity.startsWith(WORKERS_OF) ? identity.slice(WORKERS_OF.length) : undefined;
+export const workerIdentityOf = (host: string, start: string): string => `${WORKERS_OF}${host}/${start}`;
+export function daemonOfWorker(identity: string): { host: string; start: string } | undefined {
+  if (!identity.startsWith(WORKERS_OF)) return undefined;
+  const [host = '', start = ''] = identity.slice(WORKERS_OF.length).split('/');
+  return { host, start };
+}
 
 /**
  * If a daemon dies holding a workflow task, Temporal reissues the task after this long; until then the workflow answers

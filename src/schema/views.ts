@@ -245,7 +245,7 @@ export const daemonView = z
       namespace: z.string(),
       embedded: z.boolean(),
       other_hosts: z.array(z.string()).meta({
-        description: 'Hosts whose daemons take work from the same namespace, as seen within the last minute; there should be none',
+        description: 'Hosts whose daemons take work from the same namespace, as seen within the last minute; there should be none. The id of this host stands for a copy of its state directory',
       }),
       reachable: z.boolean(),
     }),

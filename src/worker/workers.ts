@@ -12,6 +12,8 @@ export interface WorkersOptions {
   connection: NativeConnection;
   namespace: string;
   hostId: string;
+  /** Tells this start of the daemon from any other, also of a copy of it. */
+  startId: string;
   /** File made by the build, from exactly this version of the SDK. */
   workflowBundlePath: string;
   activities: ReturnType<typeof createActivities>;
@@ -49,11 +51,11 @@ export interface Workers {
  * - `control/<id>`: stops and signals, never behind slow starts
  */
 export async function createWorkers(options: WorkersOptions): Promise<Workers> {
-  const { activities, hostId } = options;
+  const { activities, hostId, startId } = options;
   const common = {
     connection: options.connection,
     namespace: options.namespace,
-    identity: workerIdentityOf(hostId),
+    identity: workerIdentityOf(hostId, startId),
     activityTaskPollerBehavior: POLLERS,
     shutdownForceTime: SHUTDOWN_FORCE_TIME,
   } satisfies Partial<WorkerOptions>;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { DoctorView } from '../../src/contract/doctor-view.ts';
 import { startDevServer, type DevServer } from '../support/dev-server.ts';
 import { TestDaemon } from '../support/daemon.ts';
+import { until } from '../support/wait.ts';
 
 const run = promisify(execFile);
 
@@ -54,4 +55,17 @@ describe('two daemons of different hosts on one namespace', () => {
     expect(await readFile(path.join(second.stateDir, 'daemon.log'), 'utf8')).toContain(host);
     expect(await temporalCheck(second)).toMatchObject({ status: 'warn', says: expect.stringContaining(host) });
   }, 90_000);
+
+  it('one that runs on a copy of a state directory is told of by the other', async () => {
+    const [original] = daemons;
+    const { host } = await original!.status();
+    const copy = await make();
+    await mkdir(copy.stateDir, { recursive: true, mode: 0o700 });
+    await copyFile(path.join(original!.stateDir, 'host-id'), path.join(copy.stateDir, 'host-id'));
+    await copy.start();
+    expect((await copy.status()).host).toBe(host);
+    const isSeen = async () => (await original!.status()).temporal.other_hosts.includes(host);
+    await until(isSeen, { what: 'the copy to be seen', deadlineMs: 150_000 });
+    expect(await readFile(path.join(original!.stateDir, 'daemon.log'), 'utf8')).toContain('state directory was copied');
+  }, 240_000);
 });

@@ -89,6 +89,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     connection: native,
     namespace: 'default',
     hostId: HOST,
+    startId: 'test',
     workflowBundlePath: options.bundle,
     activities: { ...host.activities, service },
     roster,

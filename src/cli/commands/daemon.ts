@@ -42,7 +42,12 @@ function statusText(status: DaemonView): string {
       'Temporal',
       `${temporal.address}, namespace ${temporal.namespace}, ${temporal.embedded ? 'embedded, ' : ''}${reach}`,
     ],
-    ...temporal.other_hosts.map((host) => [colors.red('Conflict'), `a daemon of host ${host} uses the same namespace`]),
+    ...temporal.other_hosts.map((host) => [
+      colors.red('Conflict'),
+      host === status.host
+        ? 'a copy of this state directory is in use by another daemon, in the same namespace'
+        : `a daemon of host ${host} uses the same namespace`,
+    ]),
     ['Ports', ports.join(', ')],
     ['Config', status.config_file ?? 'built-in quickstart'],
     ['State', `${status.home} (host ${status.host}, process trees by ${status.tree})`],

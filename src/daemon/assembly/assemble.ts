@@ -1,4 +1,5 @@
 /** Puts the parts of a daemon together: what each needs of the others is seen here, and nowhere else. */
+import { randomUUID } from 'node:crypto';
 import { Client, type Connection } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -38,7 +39,7 @@ import { hostPreparation } from '../spawn-preparation.ts';
 import type { Parts } from './parts.ts';
 import { createRunParts } from './run-parts.ts';
 import { type OpenTemporal } from '../temporal/temporal.ts';
-import { describeOtherDaemon, OTHER_DAEMON_WAY_OUT, OtherDaemons } from '../temporal/other-daemons.ts';
+import { OtherDaemons } from '../temporal/other-daemons.ts';
 import { TemporalWatch } from '../temporal/watch.ts';
 import type { Logger } from 'pino';
 import type { DaemonControl } from '../../api/deps.ts';
@@ -135,11 +136,13 @@ export async function assemble(base: Base): Promise<Parts> {
     log,
   });
   const { namespace } = temporal;
+  const startId = randomUUID();
   const otherDaemons = new OtherDaemons({
     connection,
     namespace,
     hostId: base.hostId,
-    onFound: (host) => base.warn(`${describeOtherDaemon(host, namespace)}. ${OTHER_DAEMON_WAY_OUT}`),
+    startId,
+    onFound: base.warn,
   });
   const orchestrator = new Orchestrator({
     roster,
@@ -219,6 +222,7 @@ export async function assemble(base: Base): Promise<Parts> {
     connection: native,
     namespace: temporal.namespace,
     hostId: base.hostId,
+    startId,
     workflowBundlePath: WORKFLOW_BUNDLE,
     activities: createActivities({
       hostId: base.hostId,

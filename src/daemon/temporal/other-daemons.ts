@@ -1,5 +1,5 @@
 import { Connection } from '@temporalio/client';
-import { hostOfWorker, ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
+import { daemonOfWorker, ORCHESTRATOR_QUEUE } from '../../contract/names.ts';
 import { Periodic } from '../../host/periodic.ts';
 import type { OpenTemporal } from './temporal.ts';
 
@@ -14,18 +14,24 @@ export interface OtherDaemonsOptions {
   connection: Connection;
   namespace: string;
   hostId: string;
-  /** Told once of each. */
-  onFound: (host: string) => void;
+  startId: string;
+  /** Told once of each: what is wrong, and what to do. */
+  onFound: (warning: string) => void;
 }
 
 /**
- * Looks for daemons of other hosts that take work from the same namespace. Each of them admits agents for its own machine,
- * so an agent of one could be started on the other, where nobody knows that it runs already.
+ * Looks for other daemons that take work from the same namespace. Each of them admits agents for its own machine, so an
+ * agent of one could be started on the other, where nobody knows that it runs already. One that has even the id of this
+ * host has a copy of this state directory, as on a cloned machine: it takes the very orders that are meant for this one.
  */
 export class OtherDaemons {
   private readonly options: OtherDaemonsOptions;
   private readonly periodic = new Periodic(PERIOD_MS, () => this.look());
   private readonly told = new Set<string>();
+  /** By start: when a daemon with our id, but not of our start, had last asked for work at our first look. */
+  private heard: Map<string, number> | undefined;
+  /** Those of them that have asked again since. One that has not is what Temporal remembers of an earlier start of ours. */
+  private readonly copies = new Set<string>();
   hosts: string[] = [];
 
   constructor(options: OtherDaemonsOptions) {
@@ -34,15 +40,29 @@ export class OtherDaemons {
 
   async look(): Promise<void> {
     const { connection, namespace, hostId, onFound } = this.options;
+    let pollers: Poller[];
     try {
-      this.hosts = await otherHosts(connection, namespace, hostId);
+      pollers = await recentPollers(connection, namespace);
     } catch {
       return; // the parts that need Temporal report that it is away
     }
+    this.noteCopies(pollers);
+    const isOther = ({ host, start }: Poller): boolean => host !== hostId || this.copies.has(start);
+    this.hosts = hostsOf(pollers.filter(isOther));
     for (const host of this.hosts) {
-      if (!this.told.has(host)) onFound(host);
+      if (!this.told.has(host)) onFound(host === hostId ? copyWarning(host, namespace) : otherWarning(host, namespace));
       this.told.add(host);
     }
+  }
+
+  /** The server's times are compared with each other only: its clock need not be ours. */
+  private noteCopies(pollers: readonly Poller[]): void {
+    const { hostId, startId } = this.options;
+    const namesakes = pollers.filter(({ host, start }) => host === hostId && start !== startId);
+    const before = this.heard;
+    this.heard ??= new Map(namesakes.map(({ start, atMs }) => [start, atMs]));
+    if (before === undefined) return;
+    for (const { start, atMs } of namesakes) if (atMs > (before.get(start) ?? 0)) this.copies.add(start);
   }
 
   start(): void {
@@ -54,21 +74,28 @@ export class OtherDaemons {
   }
 }
 
-/** The ids of the hosts, without `hostId`, whose daemons have lately asked for work. */
-async function otherHosts(connection: Connection, namespace: string, hostId: string | undefined): Promise<string[]> {
+interface Poller {
+  host: string;
+  start: string;
+  atMs: number;
+}
+
+/** The daemons that have lately asked for work. */
+async function recentPollers(connection: Connection, namespace: string): Promise<Poller[]> {
   const request = { namespace, taskQueue: { name: ORCHESTRATOR_QUEUE }, taskQueueType: WORKFLOWS };
   const { pollers } = await connection.withDeadline(Date.now() + DEADLINE_MS, () =>
     connection.workflowService.describeTaskQueue(request),
   );
-  const hosts = (pollers ?? []).flatMap(({ identity, lastAccessTime }) => {
-    const host = hostOfWorker(identity ?? '');
-    const isLately = Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < LATELY_MS;
-    return host !== undefined && host !== hostId && isLately ? [host] : [];
+  return (pollers ?? []).flatMap(({ identity, lastAccessTime }) => {
+    const daemon = daemonOfWorker(identity ?? '');
+    const atMs = Number(lastAccessTime?.seconds ?? 0) * 1000 + Number(lastAccessTime?.nanos ?? 0) / 1e6;
+    return daemon !== undefined && Date.now() - atMs < LATELY_MS ? [{ ...daemon, atMs }] : [];
   });
-  return [...new Set(hosts)].toSorted();
 }
 
-/** The same for somebody who has no connection; nothing if Temporal cannot be asked. */
+const hostsOf = (pollers: readonly Poller[]): string[] => [...new Set(pollers.map(({ host }) => host))].toSorted();
+
+/** The hosts, without `hostId`, for somebody who has no connection; nothing if Temporal cannot be asked. */
 export async function findOtherHosts(
   { connection: options, namespace }: Pick<OpenTemporal, 'connection' | 'namespace'>,
   hostId: string | undefined,
@@ -76,7 +103,7 @@ export async function findOtherHosts(
   try {
     const connection = await Connection.connect({ ...options, connectTimeout: DEADLINE_MS });
     try {
-      return await otherHosts(connection, namespace, hostId);
+      return hostsOf((await recentPollers(connection, namespace)).filter(({ host }) => host !== hostId));
     } finally {
       await connection.close();
     }
@@ -91,3 +118,10 @@ export const OTHER_DAEMON_WAY_OUT =
 
 export const describeOtherDaemon = (host: string, namespace: string): string =>
   `A daemon of another host, ${host}, takes work from the namespace ${namespace} as well`;
+
+const otherWarning = (host: string, namespace: string): string =>
+  `${describeOtherDaemon(host, namespace)}. ${OTHER_DAEMON_WAY_OUT}`;
+
+const copyWarning = (host: string, namespace: string): string =>
+  `Another daemon with the id of this host, ${host}, takes work from the namespace ${namespace}: its state directory was copied. ` +
+  'Stop the copy, and give it an OPENSTARRY_HOME and a namespace of its own: until then each agent may be started on both';
