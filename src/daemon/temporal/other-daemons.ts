@@ -7,6 +7,8 @@ const PERIOD_MS = 60_000;
 const DEADLINE_MS = 2_000;
 /** A live worker polls at least once a minute; the server remembers the pollers of the last five. */
 const LATELY_MS = 65_000;
+/** The server notes a poller at the beginning and at the end of a poll, and may hold the poll of a machine that lost power for this long. */
+const LONGEST_POLL_MS = 70_000;
 /** temporal.api.enums.v1.TaskQueueType */
 const WORKFLOWS = 1;
 
@@ -30,7 +32,7 @@ export class OtherDaemons {
   private readonly told = new Set<string>();
   /** By start: when a daemon with our id, but not of our start, had last asked for work at our first look. */
   private heard: Map<string, number> | undefined;
-  /** Those of them that have asked again since. One that has not is what Temporal remembers of an earlier start of ours. */
+  /** Those that have asked since. One that has not is what Temporal remembers of an earlier start of ours. */
   private readonly copies = new Set<string>();
   hosts: string[] = [];
 
@@ -62,7 +64,11 @@ export class OtherDaemons {
     const before = this.heard;
     this.heard ??= new Map(namesakes.map(({ start, atMs }) => [start, atMs]));
     if (before === undefined) return;
-    for (const { start, atMs } of namesakes) if (atMs > (before.get(start) ?? 0)) this.copies.add(start);
+    const isDead = ({ start, atMs }: Poller): boolean => {
+      const heardMs = before.get(start);
+      return heardMs !== undefined && atMs <= heardMs + LONGEST_POLL_MS;
+    };
+    for (const namesake of namesakes) if (!isDead(namesake)) this.copies.add(namesake.start);
   }
 
   start(): void {

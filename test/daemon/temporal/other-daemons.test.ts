@@ -41,9 +41,10 @@ test('what the server remembers of an earlier start of this host is no other dae
 test('a daemon with the id of this host that asks for work after our start has a copy of the state directory', async () => {
   const { look, warnings } = watcher();
   expect(await look(undefined)).toEqual([]);
-  expect(await look({ [earlier]: 30 })).toEqual([]);
-  expect(await look({ [earlier]: 10, [own]: 10 })).toEqual(['a']);
-  expect(await look({ [earlier]: 10, [own]: 5 })).toEqual(['a']);
+  expect(await look({ [earlier]: 60 })).toEqual([]);
+  expect(await look({ [earlier]: 0, [own]: 10 })).toEqual([]); // the end of a dead daemon's last poll
+  expect(await look({ [earlier]: -15, [own]: 10 })).toEqual(['a']);
+  expect(await look({ [earlier]: -15, [own]: 5 })).toEqual(['a']);
   expect(warnings).toEqual([expect.stringMatching(/id of this host, a, .*default.*copied.*OPENSTARRY_HOME/)]);
   expect(await look({ [own]: 0 })).toEqual([]);
 });
