@@ -132,7 +132,13 @@ describe('reload', () => {
 
   it('another file is refused at the start, and takes over with --switch-config', async () => {
     await daemon.configure({ agents: { stays: sleeper(), second: sleeper() } });
+    await reload();
+    await daemon.untilAgent('second', (a) => a.state === 'running', 'running');
     const before = await pids();
+    // What is deleted may have lost its workflow, and a daemon that is ending has no time to mend that.
+    const { temporal } = await daemon.status();
+    const terminate = ['workflow', 'terminate', '--workflow-id', 'agent/second', '--address', temporal.address];
+    await run(inject('temporalCli'), terminate);
     await daemon.signal('SIGUSR2');
     const other = path.join(daemon.dir, 'other.yaml');
     const ports = '{ api: 0, health: 0, metrics: 0, temporal: 0, ui: 0 }';
@@ -149,5 +155,6 @@ describe('reload', () => {
     await until(async () => (await daemon.agent('second')) === undefined, { what: 'the deletion' });
     const stays = await daemon.untilAgent('stays', (a) => a.origin === `file ${other}`, 'taken over');
     expect(stays.pid).toBe(before['stays']);
+    await until(() => !isAlive(before['second']!), { what: 'the end of the process' });
   }, 90_000);
 });

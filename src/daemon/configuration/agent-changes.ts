@@ -78,11 +78,24 @@ export class AgentChanges {
     }
   }
 
-  async remove(agentId: string): Promise<void> {
+  async remove({ agent_id }: RosterRow): Promise<void> {
+    if (await this.hasBeenToldToDelete(agent_id)) return;
+    const row = await this.roster.get(agent_id);
+    if (row === undefined) return; // it has been deleted meanwhile
+    // Its workflow was lost: reconciliation would re-create it from its row, and the agent would stay.
+    const { input, snapshot } = row.decision;
+    await this.add({ ...input, restore: { ...snapshot, desired: 'deleted' } });
+    await this.hasBeenToldToDelete(agent_id);
+  }
+
+  /** @returns false if no such workflow is open */
+  private async hasBeenToldToDelete(agentId: string): Promise<boolean> {
     try {
       await this.workflows.command(agentId, 'delete', {});
+      return true;
     } catch (error) {
       if (codeOf(error) !== 'AGENT_NOT_FOUND') throw error;
+      return false;
     }
   }
 }
