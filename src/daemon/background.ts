@@ -69,7 +69,11 @@ export async function startInBackground(options: BackgroundOptions): Promise<Bac
     if (file?.pid === spawned.pid && file.phase === 'run') {
       return { pid: spawned.pid, version: file.version, ports: file.ports, log: spawned.log_path };
     }
-    if (!isAlive(spawned.pid)) throw failure(await lastExit(stateDir, generation), spawned.log_path);
+    if (!isAlive(spawned.pid)) {
+      const exit = await lastExit(stateDir, generation);
+      await endIdleCustodian(stateDir, version);
+      throw failure(exit, spawned.log_path);
+    }
     await delay(POLL_MS);
   }
 }
@@ -121,6 +125,21 @@ async function lastExit(stateDir: StateDir, generation: number): Promise<ExitRec
     }
   } catch {
     return undefined;
+  }
+}
+
+/** A daemon that fails before it holds the custodian, over its configuration say, cannot end what was started for it. */
+async function endIdleCustodian(stateDir: StateDir, version: string): Promise<void> {
+  try {
+    const client = await connectCustodian(stateDir.path, { role: 'daemon', version });
+    try {
+      const { entries } = await client.request('list', {}, { timeoutMs: SETTLE_MS });
+      if (entries.every(({ live }) => live === undefined)) await client.request('end', {}, { timeoutMs: SETTLE_MS });
+    } finally {
+      client.close();
+    }
+  } catch {
+    // The daemon has ended it, or another one holds it; what the start failed with is what has to be said.
   }
 }
 

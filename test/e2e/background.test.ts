@@ -110,11 +110,17 @@ describe('start -d', () => {
     expect(end.code).toBe(78);
   });
 
-  it('tells why it could not start, and is not tried again', async () => {
+  it('tells why it could not start, and leaves nothing running', async () => {
     daemon = await TestDaemon.make({ agents: { a: { command: [] } } });
     const failed = await cli(daemon, 'start', '-d', '--config', configOf(daemon));
     expect([failed.code, failed.output]).toEqual([2, expect.stringMatching(/^CONFIG_INVALID .*agents\.a\.command/)]);
-    const { entries } = await daemon.custody();
-    expect(entries.filter(({ live }) => live !== undefined)).toEqual([]);
+    await until(
+      async () =>
+        await daemon!.custody().then(
+          () => false,
+          () => true,
+        ),
+      { what: 'the end of the custodian' },
+    );
   });
 });
