@@ -17,6 +17,8 @@
  * |               |        | for it                                      |                                               |
  * | open          | row    | the same, and Temporal has no such call     | tell: the roster shows a decision that        |
  * |               |        |                                             | Temporal did not keep                         |
+ * | open          | row    | agrees, but its last decision could not be  | tell: the workflow publishes itself again     |
+ * |               |        | written to the roster                       |                                               |
  * | open          | none   | anything                                    | tell: the workflow publishes itself again     |
  * | gone          | row    | anything                                    | re-create the life from the row; it adopts    |
  * | ended itself  | row    | anything                                    | remove the row: its last word got lost        |

@@ -39,6 +39,8 @@ export interface ReconcilerOptions {
     forget(agentId: string): Promise<void>;
   };
   orders: Pick<OrderHandover, 'all' | 'of' | 'orderOf' | 'done'>;
+  /** Agents whose last decision has not reached the roster: it shows an older one. */
+  unpublished: ReadonlySet<string>;
   /** Whether this daemon is carrying out that activity of the agent right now. */
   isExecuting: (agentId: string, activityId: string) => boolean;
   /** Checks that an input is one that this host would admit, and signs what is added to it. Throws if it is not. */
@@ -114,7 +116,9 @@ export class Reconciler {
       // Only the fence is left of an agent that was deleted long ago: there is nothing to compare.
       if (!row && !custody?.live && !custody?.last_exit && !open.has(agentId)) continue;
       const workflow = open.has(agentId) ? 'open' : await this.workflowOf(agentId);
-      const action = compare(workflow, row && rowFinding(row), custody, entry?.live?.stopping !== undefined);
+      const isPublished = !this.options.unpublished.has(agentId);
+      const known = compare(workflow, row && rowFinding(row), custody, entry?.live?.stopping !== undefined);
+      const action = known === 'none' && workflow === 'open' && !isPublished ? 'tell' : known;
       if (action === 'redispatch-wait' && row && this.isWaiting(row)) continue;
       if (action !== 'none') found.set(agentId, { action, row, custody: custody ?? NOTHING });
     }

@@ -7,13 +7,23 @@ import { timely, type OnTrouble } from './timely.ts';
 /**
  * Where decisions leave the workflow: no history event, awaited before the workflow task completes, never failing it.
  * One that gets lost comes with the next, or by reconciliation.
+ * @param unpublished the agents whose last decision could not be written, on a full disk for instance
  */
-export function rosterSinks(roster: Roster, onTrouble: OnTrouble): InjectedSinks<RosterSinks> {
+export function rosterSinks(
+  roster: Roster,
+  unpublished: Set<string>,
+  onTrouble: OnTrouble,
+): InjectedSinks<RosterSinks> {
+  const publish = async (decision: Decision): Promise<void> => {
+    unpublished.add(decision.agent_id);
+    await roster.publish(decision);
+    unpublished.delete(decision.agent_id);
+  };
   return {
     roster: {
       publish: {
         fn: (_info: unknown, decision: Decision) =>
-          timely(`a decision of ${decision.agent_id}`, roster.publish(decision), onTrouble),
+          timely(`a decision of ${decision.agent_id}`, publish(decision), onTrouble),
       },
     },
   };

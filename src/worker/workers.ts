@@ -17,6 +17,8 @@ export interface WorkersOptions {
   /** File made by the build, from exactly this version of the SDK. */
   workflowBundlePath: string;
   activities: ReturnType<typeof createActivities>;
+  /** Filled with the agents whose last decision has not reached the roster. */
+  unpublished: Set<string>;
   roster: Roster;
   records: Pick<Records, 'publishRecord'>;
   onTrouble: (message: string, error: unknown) => void;
@@ -69,7 +71,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
       workflowBundle: { codePath: options.workflowBundlePath },
       activities: { ...activities.admission, ...activities.service },
       sinks: {
-        ...rosterSinks(options.roster, options.onTrouble),
+        ...rosterSinks(options.roster, options.unpublished, options.onTrouble),
         ...recordSinks(options.records, options.onTrouble),
       },
       workflowTaskPollerBehavior: POLLERS,

@@ -34,6 +34,7 @@ describe('compare', () => {
     ['a stop under way', 'open', row('stopping', 3), lives(3), true, 'none'],
     ['a life that the roster does not know', 'open', undefined, lives(3), false, 'tell'],
     ['an admission without an answer', 'open', row('admitting', 0), undefined, false, 'redispatch-admission'],
+    ['a wait that nobody looks out for', 'open', row('waiting', 0), undefined, false, 'redispatch-wait'],
     ['a lost workflow', 'gone', row('live', 3), lives(3), false, 're-create'],
     ['a lost workflow of an agent at rest', 'gone', row('disabled', 3), nothing(3), false, 're-create'],
     ['a deletion whose last word got lost', 'ended', row('stopping', 3), nothing(3), false, 'remove-row'],

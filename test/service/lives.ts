@@ -34,6 +34,8 @@ export interface Lives {
   server: DevServer;
   /** What went straight to the custodian. */
   orders: Parameters<HostControl['order']>[];
+  /** The agents whose last decision has not reached the roster. */
+  unpublished: ReadonlySet<string>;
   /** What the health check of the connection says. */
   link: { up: boolean };
   /** Starts the server again, after it was stopped. */
@@ -67,6 +69,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
   const connection = Connection.lazy({ address: server.address });
   const client = new Client({ connection });
   const link = { up: true };
+  const unpublished = new Set<string>();
   const orders: Lives['orders'] = [];
   const orchestrator = new Orchestrator({
     roster,
@@ -94,6 +97,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     activities: { ...host.activities, service },
     roster,
     records: roster,
+    unpublished,
     onTrouble: () => undefined,
   });
   const all = [workers.workflows, workers.host, workers.control];
@@ -108,6 +112,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
     logs,
     client,
     orders,
+    unpublished,
     link,
     restartServer: async () => {
       server = await startDevServer({ ...kept, port: server.port });

@@ -103,11 +103,13 @@ export async function assemble(base: Base): Promise<Parts> {
   });
   const executing = new Executing();
   const waits = new DependencyWaits({ fleet, roster, doorbell });
+  const unpublished = new Set<string>();
   const reconciler = new Reconciler({
     client,
     roster,
     custodian,
     orders,
+    unpublished,
     isExecuting: (agentId, activityId) => executing.has(agentId, activityId) || waits.has(agentId, activityId),
     resign: (input, restore) => {
       definitions.verify(input);
@@ -224,6 +226,7 @@ export async function assemble(base: Base): Promise<Parts> {
     hostId: base.hostId,
     startId,
     workflowBundlePath: WORKFLOW_BUNDLE,
+    unpublished,
     activities: createActivities({
       hostId: base.hostId,
       host,
