@@ -101,8 +101,8 @@ export function createCustodian({ stateDir, table, journal, log, emit, ownLog, c
     const { record } = incarnation;
     clearTimeout(incarnation.stopping?.timer);
     // For an unseen end this is the longest it can have been.
-    const ranMs =
-      cause === 'reboot' ? 0 : cause === 'custodian_lost' ? Date.now() - Date.parse(record.at) : table.ageMs(record);
+    const isUnseen = cause === 'custodian_lost' || record.start < 0;
+    const ranMs = cause === 'reboot' ? 0 : isUnseen ? Date.now() - Date.parse(record.at) : table.ageMs(record);
     incarnation.ended = { code, signal, cause, at: new Date().toISOString(), ranMs };
     rotation.unwatch(record.log.path);
     exits.ended(incarnation);

@@ -48,7 +48,7 @@ function takeUp(
   const isForeign =
     verdict.kind === 'tampered' ||
     verdict.kind === 'replaced' ||
-    (verdict.kind === 'gone' && !isHeldByKin(inheritorsOf(live.pid), { marker, kin }, table));
+    (verdict.kind === 'gone' && !isHeldByKin(inheritorsOf(live.pid), { marker, kin, log: live.log.path }, table));
   const { cgroup: _, ...record } = live;
   const cgroup = verdict.kind === 'reboot' ? undefined : recordedCgroup(agent, live);
   const held = cgroup === undefined ? record : { ...record, cgroup };
@@ -104,12 +104,15 @@ function createInheritors(table: ProcessTable): Inheritors {
  */
 function isHeldByKin(
   inheritors: readonly ProcessStat[],
-  { marker, kin }: { marker: string; kin: readonly ProcessIdentity[] },
+  { marker, kin, log }: { marker: string; kin: readonly ProcessIdentity[]; log: string },
   table: ProcessTable,
 ): boolean {
   if (table.tree === 'group-only') return true;
   return inheritors.some(
-    ({ pid, start }) => kin.some((one) => one.pid === pid && one.start === start) || table.marker(pid) === marker,
+    ({ pid, start }) =>
+      kin.some((one) => one.pid === pid && one.start === start) ||
+      table.marker(pid) === marker ||
+      table.isStdout(pid, log),
   );
 }
 

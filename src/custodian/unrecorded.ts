@@ -36,7 +36,9 @@ export function recordUnrecorded(context: Context): void {
   const newest = new Map<string, Sighting>();
   for (const sighting of sightings(context)) {
     const { agent, generation } = sighting.trace;
-    const { live, intent, last_exit: exit } = journal.entries.get(agent) ?? {};
+    const { live, intent, last_exit: exit, forgotten_at: forgottenAt, fence = 0 } = journal.entries.get(agent) ?? {};
+    // It was deleted, after its end: what it had left behind was left on purpose.
+    if (forgottenAt !== undefined && generation <= fence) continue;
     const known = Math.max(live?.generation ?? 0, intent?.generation ?? 0, exit?.generation ?? 0);
     const other = newest.get(agent)?.trace.generation ?? 0;
     if (generation > Math.max(known, other)) newest.set(agent, sighting);

@@ -137,6 +137,7 @@ async function endIdleCustodian(stateDir: StateDir, version: string): Promise<vo
       if (entries.every(({ live }) => live === undefined)) await client.request('end', {}, { timeoutMs: SETTLE_MS });
     } finally {
       client.close();
+      await client.closed;
     }
   } catch {
     // The daemon has ended it, or another one holds it; what the start failed with is what has to be said.

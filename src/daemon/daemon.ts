@@ -60,6 +60,7 @@ export class Daemon {
   keepsAgents = false;
   private failStopReason: string | undefined;
   private failStopTold: Promise<void> | undefined;
+  private isUndoing = false;
   private cleared: FailStop | undefined;
   /** Resolves when everything is down. */
   readonly ended = new Promise<DaemonEnd>((resolve) => (this.settleEnd = resolve));
@@ -139,7 +140,8 @@ export class Daemon {
 
   /** Ends in order: agents, then what carries them. Resolves `ended`. */
   shutdown(options: { keepAgents: boolean }): void {
-    if (this.phases.current === 'shutdown') return;
+    // A start that failed ends by itself, and leaves the agents alone.
+    if (this.phases.current === 'shutdown' || this.isUndoing) return;
     this.keepsAgents = options.keepAgents;
     this.enter('shutdown');
     void this.end();
@@ -355,6 +357,7 @@ export class Daemon {
   }
 
   private async undoStart(): Promise<void> {
+    this.isUndoing = true;
     try {
       this.options.stateDir.removeDaemonFile();
       await undoStart(this.standing, () => this.abort.abort());

@@ -6,10 +6,16 @@ import type { OrderHandoverOptions } from '../host/order-handover.ts';
 import type { ReconcilerOptions } from '../host/reconciler.ts';
 import type { HostControl } from '../service/host-control.ts';
 
-/** A Temporal that has not taken an order within it is away. */
+/** A custodian that has not told its orders within it, or a Temporal that has not taken one, is away. */
 const HAND_OVER_MS = 5_000;
 
 type Custody = Pick<CustodyLink, 'call' | 'callUntilAnswered'>;
+
+interface Unanswered {
+  agent: string;
+  at: string;
+  before: Order | undefined;
+}
 
 /**
  * Orders that were refused because the custodian did not answer. It may keep them all the same: they are taken back as
@@ -17,10 +23,15 @@ type Custody = Pick<CustodyLink, 'call' | 'callUntilAnswered'>;
  */
 export class UnansweredOrders {
   private readonly custody: Custody;
-  private readonly open = new Set<{ agent: string; at: string; before: Order | undefined }>();
+  private readonly open = new Set<Unanswered>();
+  private underWay: Promise<void> | undefined;
 
   constructor(custody: Custody) {
     this.custody = custody;
+  }
+
+  get areOpen(): boolean {
+    return this.open.size > 0;
   }
 
   async add(agent: string, at: string, before: Order | undefined): Promise<void> {
@@ -28,15 +39,29 @@ export class UnansweredOrders {
     await this.takeBack();
   }
 
-  async takeBack(): Promise<void> {
+  /** @throws CustodianError CUSTODIAN_UNAVAILABLE if it does not answer: then nobody can read its orders either */
+  takeBack(): Promise<void> {
+    this.underWay ??= this.takeAllBack().finally(() => (this.underWay = undefined));
+    return this.underWay;
+  }
+
+  private async takeAllBack(): Promise<void> {
     for (const unanswered of this.open) {
-      const { agent, at, before } = unanswered;
-      await this.custody.call('order_done', { agent, at });
-      // It had taken the place of one that was accepted.
-      if (before && !(await this.custody.call('orders', {})).orders.some((order) => order.agent === agent))
-        await this.custody.call('order', before);
-      this.open.delete(unanswered);
+      try {
+        await this.takeOneBack(unanswered);
+        this.open.delete(unanswered);
+      } catch (error) {
+        // Refused, on a full disk for instance: it is tried again, and the other agents' orders do not wait for it.
+        if (codeOf(error) === 'CUSTODIAN_UNAVAILABLE') throw error;
+      }
     }
+  }
+
+  private async takeOneBack({ agent, at, before }: Unanswered): Promise<void> {
+    await this.custody.call('order_done', { agent, at });
+    // It had taken the place of one that was accepted.
+    if (before && !(await this.custody.call('orders', {})).orders.some((order) => order.agent === agent))
+      await this.custody.call('order', before);
   }
 }
 
@@ -53,6 +78,8 @@ export function hostOrders(
   ways: { onKept: () => Promise<void>; handOver: (agentId: string) => Promise<unknown> },
 ): HostControl {
   const kept = async (agentId: string, ask: 'call' | 'callUntilAnswered'): Promise<Order | undefined> => {
+    // It has to answer again before anything can be taken back.
+    if (unanswered.areOpen) await custody[ask]('orders', {});
     await unanswered.takeBack();
     return (await custody[ask]('orders', {})).orders.find(({ agent }) => agent === agentId);
   };
@@ -94,7 +121,13 @@ export function hostOrders(
     },
 
     async handOver(agentId) {
-      if ((await kept(agentId, 'callUntilAnswered')) === undefined) return;
+      const unheard = delay(HAND_OVER_MS, 'unheard' as const, { ref: false });
+      const first = await Promise.race([kept(agentId, 'callUntilAnswered'), unheard]);
+      if (first === undefined) return;
+      if (first === 'unheard') {
+        const message = `The custodian has not told within ${HAND_OVER_MS} ms whether it keeps an order for ${agentId}`;
+        throw new CodedError('CUSTODIAN_UNAVAILABLE', message);
+      }
       let why: unknown;
       const told = ways.handOver(agentId).catch((error: unknown) => void (why = error));
       await Promise.race([told, delay(HAND_OVER_MS, undefined, { ref: false })]);

@@ -26,6 +26,6 @@ export class HttpServers {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.listening.map((each) => each.close()));
+    await Promise.all(this.listening.splice(0).map((each) => each.close()));
   }
 }

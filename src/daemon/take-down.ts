@@ -79,6 +79,8 @@ export async function takeDown(standing: Standing, { agents, master, say, told, 
 
 /** A start that failed leaves what ran before, and nothing else. */
 export async function undoStart(standing: Standing, letGo: () => void): Promise<void> {
+  // Nothing more is accepted by a daemon that is going away.
+  await standing.parts?.http?.close();
   const { entries } = await standing.custody.call('list', {});
   const runsAgents = entries.some(({ agent, live }) => live && !isReserved(agent));
   const agents = runsAgents ? 'keep' : 'none';

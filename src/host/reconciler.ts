@@ -40,7 +40,7 @@ export interface ReconcilerOptions {
   };
   orders: Pick<OrderHandover, 'all' | 'of' | 'orderOf' | 'done'>;
   /** Agents whose last decision has not reached the roster: it shows an older one. */
-  unpublished: ReadonlySet<string>;
+  unpublished: ReadonlyMap<string, number>;
   /** Whether this daemon is carrying out that activity of the agent right now. */
   isExecuting: (agentId: string, activityId: string) => boolean;
   /** Checks that an input is one that this host would admit, and signs what is added to it. Throws if it is not. */

@@ -87,7 +87,10 @@ async function accepted(
   const { agent_id } = row;
   const args: CommandArgs['stop'] = { ...(grace === undefined ? {} : { grace }), request_id: call.request_id };
   return lanes.send(agent_id, `${verb} ${grace ?? ''}`, async () => {
-    if (verb === 'start' || verb === 'restart' || verb === 'resume') await host.handOver(agent_id);
+    if (verb === 'start' || verb === 'restart' || verb === 'resume') {
+      workflows.checkReachable(`${verb} ${agent_id}`);
+      await host.handOver(agent_id);
+    }
     try {
       const { run: last, restore: _restore, ...input } = row.decision.input;
       if (last === undefined || !isStart(verb, row)) {

@@ -7,17 +7,19 @@ import { timely, type OnTrouble } from './timely.ts';
 /**
  * Where decisions leave the workflow: no history event, awaited before the workflow task completes, never failing it.
  * One that gets lost comes with the next, or by reconciliation.
- * @param unpublished the agents whose last decision could not be written, on a full disk for instance
+ * @param unpublished by agent, the last decision that is not written (yet), on a full disk for instance
  */
 export function rosterSinks(
   roster: Roster,
-  unpublished: Set<string>,
+  unpublished: Map<string, number>,
   onTrouble: OnTrouble,
 ): InjectedSinks<RosterSinks> {
   const publish = async (decision: Decision): Promise<void> => {
-    unpublished.add(decision.agent_id);
+    const { agent_id, sequence } = decision;
+    unpublished.set(agent_id, sequence);
     await roster.publish(decision);
-    unpublished.delete(decision.agent_id);
+    // A later one may have failed while this one was late.
+    if (unpublished.get(agent_id) === sequence) unpublished.delete(agent_id);
   };
   return {
     roster: {

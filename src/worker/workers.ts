@@ -17,8 +17,8 @@ export interface WorkersOptions {
   /** File made by the build, from exactly this version of the SDK. */
   workflowBundlePath: string;
   activities: ReturnType<typeof createActivities>;
-  /** Filled with the agents whose last decision has not reached the roster. */
-  unpublished: Set<string>;
+  /** Filled, by agent, with the last decision that has not reached the roster. */
+  unpublished: Map<string, number>;
   roster: Roster;
   records: Pick<Records, 'publishRecord'>;
   onTrouble: (message: string, error: unknown) => void;

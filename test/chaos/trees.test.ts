@@ -153,7 +153,10 @@ describe('a stop', () => {
         );
         if (victim === 'daemon') await trial.daemon.start();
         const view = await trial.daemon.untilAgent(id, (a) => a.state === 'stopped', 'stopped', 40_000);
-        c.check(view.last_exit?.reason.includes('stopped on request') ?? false, `the exit is told as: ${view.last_exit?.reason}`);
+        c.check(
+          view.last_exit?.reason.includes('stopped on request') ?? false,
+          `the exit is told as: ${view.last_exit?.reason}`,
+        );
         await trial.compare('after the stop');
         await trial.finish();
       },

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AgentEntry, JournalRecord, LiveRecord } from '../../src/custodian/journal/custody-state.ts';
@@ -88,6 +88,34 @@ describe('a custodian that follows a killed one', () => {
     const exit = await until(async () => (await host.entry('a'))?.custody.last_exit, { what: 'the exit record' });
     expect(exit).toMatchObject({ generation: 1, code: null, signal: null, cause: 'custodian_lost' });
     expect((await host.spawn('a', 2, ['sleep', '1000'])).adopted).toBe(false);
+  });
+
+  test('counts the run of a process that was being stopped to its unseen end, not since the machine started', async () => {
+    const { pid } = await host.spawn('a', 1, [fixture('count-term.py')]);
+    await until(() => host.log('a', 1).includes('ready'), { what: 'a ready agent' });
+    const stop = { cause: 'unhealthy', signal: 'SIGTERM', grace_ms: 60_000 } as const;
+    await host.client.request('stop', { agent: 'a', generation: 1, ...stop });
+    await host.kill();
+    process.kill(pid, 'SIGKILL');
+    // Reaped, too: a zombie would still tell when it began.
+    await until(() => !existsSync(`/proc/${pid}`), { what: 'the end of the process' });
+    await host.start();
+    const exit = await until(async () => (await host.entry('a'))?.custody.last_exit, { what: 'the exit record' });
+    expect(exit).toMatchObject({ generation: 1, cause: 'unhealthy' });
+    expect(exit.ran_ms).toBeLessThan(60_000);
+  });
+
+  test('kills what is left of a tree that has cleared its environment, but writes to the log', async () => {
+    const { pid } = await host.spawn('a', 1, ['sh', '-c', 'env -i sleep 1000 & echo $!; wait']);
+    const child = await until(() => Number(host.log('a', 1)) || undefined, { what: 'the pid of the child' });
+    await until(() => readFileSync(`/proc/${child}/environ`, 'utf8') === '', { what: 'the cleared environment' });
+    host.owns(child);
+    await host.kill();
+    process.kill(pid, 'SIGKILL');
+    await until(() => !isAlive(pid), { what: 'the end of the process' });
+    await host.start();
+    await until(async () => (await host.entry('a'))?.custody.last_exit, { what: 'the exit record' });
+    expect(isAlive(child)).toBe(false);
   });
 
   test('kills what is left of a tree of which the main process ended unseen', async () => {
@@ -391,6 +419,20 @@ describe.runIf(process.platform === 'linux')('a process of which the journal no 
     await lose();
     await host.start();
     expect(await host.entry('a')).toBeUndefined();
+    expect(isAlive(left)).toBe(true);
+  });
+
+  test('is not taken for one that was deleted and left something behind', async () => {
+    const background = 'setsid sleep 1000 > /dev/null 2>&1 & echo $!; sleep 0.1';
+    await host.spawn('a', 2, ['sh', '-c', background], { kill_mode: 'process' });
+    await host.exitOf('a');
+    const left = Number(host.log('a', 2));
+    host.owns(left);
+    await host.client.request('forget', { agent: 'a' });
+    await host.kill();
+    appendFileSync(journalPath(), 'torn');
+    await host.start();
+    expect((await host.entry('a'))?.live).toBeUndefined();
     expect(isAlive(left)).toBe(true);
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { CodedError } from '../../src/contract/errors.ts';
 import { custodyRecords, hostOrders, UnansweredOrders } from '../../src/daemon/host-orders.ts';
+import { CustodianError } from '../../src/host/custodian-client.ts';
 import { createTestHost, isAlive, type TestHost } from '../support/custodian.ts';
 import { until } from '../support/wait.ts';
 
@@ -100,4 +101,22 @@ test('before an agent may run again, what was ordered for it is handed over', as
   const [order] = await records.orders();
   await hostOrders(link, unanswered, { ...ways, handOver: () => records.orderDone(order!) }).handOver('again');
   expect(await records.orders()).toEqual([]);
+});
+
+test('an order that cannot be put back for the moment does not keep the others from being read', async () => {
+  let isFull = true;
+  const asked: string[] = [];
+  const call = async (method: string): Promise<unknown> => {
+    asked.push(method);
+    if (method === 'order' && isFull) throw new CustodianError('RESOURCE_EXHAUSTED', 'the disk is full');
+    return method === 'orders' ? { orders: [] } : {};
+  };
+  const full = { call, callUntilAnswered: call } as unknown as Link;
+  const refused = new UnansweredOrders(full);
+  await refused.add('a', '2026-01-02', { agent: 'a', verb: 'stop', at: '2026-01-01' });
+  expect(await custodyRecords(full, refused).orders()).toEqual([]);
+  expect(refused.areOpen).toBe(true);
+  isFull = false;
+  await refused.takeBack();
+  expect([refused.areOpen, asked.at(-1)]).toEqual([false, 'order']);
 });

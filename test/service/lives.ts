@@ -35,7 +35,7 @@ export interface Lives {
   /** What went straight to the custodian. */
   orders: Parameters<HostControl['order']>[];
   /** The agents whose last decision has not reached the roster. */
-  unpublished: ReadonlySet<string>;
+  unpublished: ReadonlyMap<string, number>;
   /** What the health check of the connection says. */
   link: { up: boolean };
   /** Starts the server again, after it was stopped. */
@@ -69,7 +69,7 @@ export async function startLives(options: LivesOptions): Promise<Lives> {
   const connection = Connection.lazy({ address: server.address });
   const client = new Client({ connection });
   const link = { up: true };
-  const unpublished = new Set<string>();
+  const unpublished = new Map<string, number>();
   const orders: Lives['orders'] = [];
   const orchestrator = new Orchestrator({
     roster,

@@ -103,7 +103,7 @@ export async function assemble(base: Base): Promise<Parts> {
   });
   const executing = new Executing();
   const waits = new DependencyWaits({ fleet, roster, doorbell });
-  const unpublished = new Set<string>();
+  const unpublished = new Map<string, number>();
   const reconciler = new Reconciler({
     client,
     roster,

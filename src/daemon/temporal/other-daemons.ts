@@ -44,12 +44,13 @@ export class OtherDaemons {
     const { connection, namespace, hostId, onFound } = this.options;
     let pollers: Poller[];
     try {
-      pollers = await recentPollers(connection, namespace);
+      pollers = await pollersOf(connection, namespace);
     } catch {
       return; // the parts that need Temporal report that it is away
     }
     this.noteCopies(pollers);
-    const isOther = ({ host, start }: Poller): boolean => host !== hostId || this.copies.has(start);
+    const isOther = ({ host, start, isLate }: Poller): boolean =>
+      !isLate && (host !== hostId || this.copies.has(start));
     this.hosts = hostsOf(pollers.filter(isOther));
     for (const host of this.hosts) {
       if (!this.told.has(host)) onFound(host === hostId ? copyWarning(host, namespace) : otherWarning(host, namespace));
@@ -84,10 +85,12 @@ interface Poller {
   host: string;
   start: string;
   atMs: number;
+  /** So long ago that it may have ended. */
+  isLate: boolean;
 }
 
-/** The daemons that have lately asked for work. */
-async function recentPollers(connection: Connection, namespace: string): Promise<Poller[]> {
+/** The daemons that have asked for work, as far as the server remembers. */
+async function pollersOf(connection: Connection, namespace: string): Promise<Poller[]> {
   const request = { namespace, taskQueue: { name: ORCHESTRATOR_QUEUE }, taskQueueType: WORKFLOWS };
   const { pollers } = await connection.withDeadline(Date.now() + DEADLINE_MS, () =>
     connection.workflowService.describeTaskQueue(request),
@@ -95,7 +98,7 @@ async function recentPollers(connection: Connection, namespace: string): Promise
   return (pollers ?? []).flatMap(({ identity, lastAccessTime }) => {
     const daemon = daemonOfWorker(identity ?? '');
     const atMs = Number(lastAccessTime?.seconds ?? 0) * 1000 + Number(lastAccessTime?.nanos ?? 0) / 1e6;
-    return daemon !== undefined && Date.now() - atMs < LATELY_MS ? [{ ...daemon, atMs }] : [];
+    return daemon === undefined ? [] : [{ ...daemon, atMs, isLate: Date.now() - atMs >= LATELY_MS }];
   });
 }
 
@@ -109,7 +112,8 @@ export async function findOtherHosts(
   try {
     const connection = await Connection.connect({ ...options, connectTimeout: DEADLINE_MS });
     try {
-      return hostsOf((await recentPollers(connection, namespace)).filter(({ host }) => host !== hostId));
+      const pollers = await pollersOf(connection, namespace);
+      return hostsOf(pollers.filter(({ host, isLate }) => host !== hostId && !isLate));
     } finally {
       await connection.close();
     }

@@ -167,6 +167,7 @@ async function startAtRest({ agents }: RunActivityDeps, row: RosterRow, run: Own
   try {
     const onceId = `run/${run.run_id}/${run.attempt}`;
     const args = { spec, request_id: requestIdOfRun(run.run_id, `start/${run.attempt}`) };
+    agents.workflows.checkReachable(`start ${agent_id} for a run`);
     await agents.host.handOver(agent_id);
     const { revision } = await agents.workflows.command(agent_id, 'start', args, onceId);
     const seen = await watch.until(({ row: now }) => {
