@@ -108,7 +108,8 @@ test('an order that cannot be put back for the moment does not keep the others f
   const asked: string[] = [];
   const call = async (method: string): Promise<unknown> => {
     asked.push(method);
-    if (method === 'order' && isFull) throw new CustodianError('RESOURCE_EXHAUSTED', 'the disk is full');
+    if (method === 'order' && isFull)
+      throw new CustodianError({ code: 'RESOURCE_EXHAUSTED', message: 'the disk is full' });
     return method === 'orders' ? { orders: [] } : {};
   };
   const full = { call, callUntilAnswered: call } as unknown as Link;
