@@ -40,7 +40,8 @@ interface Flood {
 async function flood(trial: Trial, id: string, count: number): Promise<Flood> {
   const { ports } = JSON.parse(readFileSync(path.join(trial.daemon.stateDir, 'daemon.json'), 'utf8')) as DaemonFile;
   const token = readFileSync(path.join(trial.daemon.stateDir, 'token'), 'utf8').trim();
-  const agent = new Agent({ keepAlive: true, maxSockets: 1_000 });
+  // Below the server's keep-alive of 5 s: a request on a connection that it is just closing would be reset.
+  const agent = new Agent({ keepAlive: true, maxSockets: 1_000, timeout: 3_000 });
   const told: Flood = { statuses: new Map(), sentMs: 0, accepted: [] };
   const startedMs = performance.now();
   const send = (verb: string): Promise<void> =>
