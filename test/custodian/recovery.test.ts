@@ -337,6 +337,12 @@ describe.runIf(process.platform === 'linux')('a process of which the journal no 
     rmSync(journalPath());
   };
   const liveNow = async (agent: string) => (await host.entry(agent))?.live;
+  /** The pid that is left of an agent that has ended, in kill mode `process`. */
+  const leftBehindBy = async (script: string): Promise<number> => {
+    await host.spawn('a', 2, ['sh', '-c', script], { kill_mode: 'process' });
+    await host.exitOf('a');
+    return Number(host.log('a', 2));
+  };
   const custodianLog = () => readFileSync(join(host.stateDir, 'custodian.log'), 'utf8');
 
   test.each(['first', 'last'])('is adopted if its line, the %s, is damaged', async (which) => {
@@ -412,10 +418,7 @@ describe.runIf(process.platform === 'linux')('a process of which the journal no 
   });
 
   test('is not taken for one that has ended and left something behind', async () => {
-    const background = 'sleep 1000 > /dev/null 2>&1 & echo $!';
-    await host.spawn('a', 2, ['sh', '-c', background], { kill_mode: 'process' });
-    await host.exitOf('a');
-    const left = Number(host.log('a', 2));
+    const left = await leftBehindBy('sleep 1000 > /dev/null 2>&1 & echo $!');
     await lose();
     await host.start();
     expect(await host.entry('a')).toBeUndefined();
@@ -423,10 +426,7 @@ describe.runIf(process.platform === 'linux')('a process of which the journal no 
   });
 
   test('is not taken for one that was deleted and left something behind', async () => {
-    const background = 'setsid sleep 1000 > /dev/null 2>&1 & echo $!; sleep 0.1';
-    await host.spawn('a', 2, ['sh', '-c', background], { kill_mode: 'process' });
-    await host.exitOf('a');
-    const left = Number(host.log('a', 2));
+    const left = await leftBehindBy('setsid sleep 1000 > /dev/null 2>&1 & echo $!; sleep 0.1');
     host.owns(left);
     await host.client.request('forget', { agent: 'a' });
     await host.kill();

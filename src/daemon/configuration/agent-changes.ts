@@ -78,14 +78,14 @@ export class AgentChanges {
     }
   }
 
-  async remove({ agent_id }: RosterRow): Promise<void> {
-    if (await this.hasBeenToldToDelete(agent_id)) return;
-    const row = await this.roster.get(agent_id);
+  async remove(agentId: string): Promise<void> {
+    if (await this.hasBeenToldToDelete(agentId)) return;
+    const row = await this.roster.get(agentId);
     if (row === undefined) return; // it has been deleted meanwhile
     // Its workflow was lost: reconciliation would re-create it from its row, and the agent would stay.
     const { input, snapshot } = row.decision;
     await this.add({ ...input, restore: { ...snapshot, desired: 'deleted' } });
-    await this.hasBeenToldToDelete(agent_id);
+    await this.hasBeenToldToDelete(agentId);
   }
 
   /** @returns false if no such workflow is open */

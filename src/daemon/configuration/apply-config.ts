@@ -56,7 +56,7 @@ export async function applyConfig(options: ApplyConfigOptions): Promise<void> {
   await apply((agentId) => !isMaster(agentId));
 
   if (takenOver === undefined) return;
-  await Promise.all(plan.removed.map((row) => changes.remove(row)));
+  await Promise.all(plan.removed.map((row) => changes.remove(row.agent_id)));
   await roster.setFact(CONFIG_FILE_FACT, config.file);
   const gone = plan.removed.length === 0 ? '' : `; deleted: ${plan.removed.map((row) => row.agent_id).join(', ')}`;
   say(`The agents of ${takenOver} now follow ${config.file}${gone}`);

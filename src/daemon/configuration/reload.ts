@@ -66,7 +66,7 @@ export async function reload(options: ReloadOptions): Promise<ReloadView> {
   changes.check('reload the configuration');
   await options.use(config);
   log.info({ ...view }, 'the configuration has been reloaded');
-  await Promise.all(plan.removed.map((row) => changes.remove(row)));
+  await Promise.all(plan.removed.map((row) => changes.remove(row.agent_id)));
   const master = (agentId: string): boolean => agentId === config.master;
   // The Master Agent first: it may have to start others.
   for (const wanted of [master, (agentId: string) => !master(agentId)]) {

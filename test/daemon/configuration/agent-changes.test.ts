@@ -48,13 +48,13 @@ describe('AgentChanges', () => {
   it('does not mind a life that is there already, or a deleted one that is gone', async () => {
     const { changes } = changesWith({ 'start-life': 'AGENT_EXISTS', delete: 'AGENT_NOT_FOUND' });
     await changes.add({ agent_id: 'a', origin });
-    await changes.remove(rowFor({ agent_id: 'a', origin }));
+    await changes.remove('a');
   });
 
   it('deletes an agent whose workflow was lost: its row would bring it back', async () => {
     const row = rowFor({ agent_id: 'a', command: ['old'], origin });
     const { asked, changes } = changesWith({ delete: 'AGENT_NOT_FOUND' }, row);
-    await changes.remove(row);
+    await changes.remove('a');
     const restore = { ...row.decision.snapshot, desired: 'deleted' };
     expect(asked.slice(1)).toEqual([
       ['start-life', { agent_id: 'a', command: ['old'], origin, restore, signature: 'signed' }],
